@@ -12,6 +12,7 @@ decides the exit code of a command that ends with the error.
 from __future__ import annotations
 
 from enum import StrEnum
+from os import PathLike
 from typing import ClassVar
 
 import msgspec
@@ -85,11 +86,11 @@ class SymphonyError(Exception):
 
     def record(self) -> ErrorRecord:
         facts = {
-            name: value if isinstance(value, (int, float, bool)) or value is None else str(value)
+            name: value if isinstance(value, (int, float)) or value is None else str(value)
             for name, value in vars(self).items()
             if name not in ("message", "hint")
             and not name.startswith("_")
-            and (value is None or isinstance(value, (str, int, float, bool)) or hasattr(value, "__fspath__"))
+            and (value is None or isinstance(value, (str, int, float, PathLike)))
         }
         return ErrorRecord(self.code, self.message, self.category, self.hint, facts)
 

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from symphony.execution._body import Body, BodyContext, NodeTiming
+from symphony.execution._codec import SCHEMA_VERSION, decode, encode
+from symphony.execution._errors import (
+    CorruptEvent,
+    ExecutionError,
+    ImpossibleEvent,
+    UnknownEvent,
+)
 from symphony.execution._events import (
     Event,
     NodeCancelled,
@@ -15,7 +22,9 @@ from symphony.execution._events import (
     RunCreated,
     RunFinished,
     RunStarted,
+    kind_of,
 )
+from symphony.execution._progress import Progress
 from symphony.execution._states import (
     NODE_ENDED,
     NODE_TRANSITIONS,
@@ -24,26 +33,39 @@ from symphony.execution._states import (
     NodeState,
     RunState,
 )
+from symphony.execution._status import NodeStatus, RunStatus, fold
 
 __all__ = (
     "NODE_ENDED",
     "NODE_TRANSITIONS",
     "RUN_ENDED",
     "RUN_TRANSITIONS",
+    "SCHEMA_VERSION",
     "Body",
     "BodyContext",
+    "CorruptEvent",
     "Event",
+    "ExecutionError",
+    "ImpossibleEvent",
     "NodeCancelled",
     "NodeFailed",
     "NodeFinished",
     "NodeSkipped",
     "NodeStarted",
     "NodeState",
+    "NodeStatus",
     "NodeTiming",
+    "Progress",
     "Recorded",
     "RunCancelling",
     "RunCreated",
     "RunFinished",
     "RunStarted",
     "RunState",
+    "RunStatus",
+    "UnknownEvent",
+    "decode",
+    "encode",
+    "fold",
+    "kind_of",
 )

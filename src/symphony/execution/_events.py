@@ -5,13 +5,18 @@ Events are only ever added: a kind, once recorded, keeps its name and the meanin
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import msgspec
 
 from symphony.commons.errors import ErrorRecord
-from symphony.commons.values import ArtifactRef, Value
+from symphony.commons.values import ArtifactRef
 from symphony.execution._states import RunState
+
+if TYPE_CHECKING:
+    from symphony.commons.values import Value
+else:
+    Value = Any  # msgspec reads annotations when it decodes, and knows no recursive alias
 
 
 class RunCreated(
@@ -102,6 +107,14 @@ Event: TypeAlias = (
     | RunCancelling
     | RunFinished
 )
+
+#: The name of every kind of event that this version knows.
+KINDS = frozenset(str(event.__struct_config__.tag) for event in get_args(Event))
+
+
+def kind_of(event: Event) -> str:
+    """The name of its kind, as in the journal: `node.started`."""
+    return str(event.__struct_config__.tag)
 
 
 class Recorded(msgspec.Struct, frozen=True):

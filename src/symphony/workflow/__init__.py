@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from symphony.workflow._errors import (
+    InputsInvalid,
+    Problem,
+    ProblemCode,
+    Severity,
+    WorkflowError,
+    WorkflowInvalid,
+)
+from symphony.workflow._file import FORMAT, dumps, fingerprint, load, loads
+from symphony.workflow._graph import Graph
+from symphony.workflow._inputs import assemble, bind_inputs, parse_input
 from symphony.workflow._model import (
     DEFAULT_PORT,
     Catalog,
@@ -15,17 +26,35 @@ from symphony.workflow._model import (
     Workflow,
     ports_of,
 )
+from symphony.workflow._validation import check, validate
 
 __all__ = (
     "DEFAULT_PORT",
+    "FORMAT",
     "Catalog",
     "Edge",
+    "Graph",
+    "InputsInvalid",
     "Node",
     "NodeId",
     "NodeKind",
     "Port",
     "PortRef",
+    "Problem",
+    "ProblemCode",
+    "Severity",
     "Signature",
     "Workflow",
+    "WorkflowError",
+    "WorkflowInvalid",
+    "assemble",
+    "bind_inputs",
+    "check",
+    "dumps",
+    "fingerprint",
+    "load",
+    "loads",
+    "parse_input",
     "ports_of",
+    "validate",
 )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, Any, NewType, Protocol
 
 import msgspec
 
-from symphony.commons.values import Value
+from symphony.workflow._source import Source
+
+if TYPE_CHECKING:
+    from symphony.commons.values import Value
+else:
+    Value = Any  # msgspec reads annotations when it decodes, and knows no recursive alias
 
 NodeId = NewType("NodeId", str)
 
@@ -51,7 +56,8 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """A step of a workflow.
 
     `use` names the operator or instrument that does the work; `params` are constants for its
-    input ports. `schema` and `default` belong to inputs alone. `timeout_s` bounds one attempt.
+    input ports. `schema` belongs to inputs and outputs, `default` to inputs alone. `timeout_s`
+    bounds one attempt. `position` is for whoever draws the graph.
     """
 
     id: NodeId
@@ -63,32 +69,44 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     timeout_s: float | None = None
     title: str = ""
     description: str = ""
+    position: tuple[float, float] | None = None
 
 
-class PortRef(msgspec.Struct, frozen=True):
-    """A port of a node, spelled `node.port`, or `node` for the default port."""
+class PortRef(msgspec.Struct, frozen=True, gc=False):
+    """A port of a node, spelled `node.port`, or `node` for the default port.
+
+    With a member, spelled `node.port.member`: that member of the object which the port takes.
+    """
 
     node: NodeId
     port: str = DEFAULT_PORT
+    member: str = ""
 
     def __str__(self) -> str:
+        if self.member:
+            return f"{self.node}.{self.port}.{self.member}"
         return self.node if self.port == DEFAULT_PORT else f"{self.node}.{self.port}"
 
     @classmethod
     def parse(cls, text: str) -> PortRef:
-        node, _, port = text.partition(".")
-        return cls(NodeId(node), port or DEFAULT_PORT)
+        node, _, rest = text.partition(".")
+        port, _, member = rest.partition(".")
+        return cls(NodeId(node), port or DEFAULT_PORT, member)
 
 
-class Edge(msgspec.Struct, frozen=True):
-    """Carries a value from an output port to an input port."""
+class Edge(msgspec.Struct, frozen=True, gc=False):
+    """Carries a value from an output port to an input port, or into a member of one."""
 
     source: PortRef
     target: PortRef
 
 
 class Workflow(msgspec.Struct, frozen=True):
-    """A graph of nodes with a name. `extensions` are folders, relative to the file it came from."""
+    """A graph of nodes with a name. `extensions` are folders, relative to the file it came from.
+
+    `source` is the text it was read from: what lets `validate` name lines. An edit that adds,
+    removes or moves nodes or edges should set it to None.
+    """
 
     id: str
     nodes: tuple[Node, ...]
@@ -98,6 +116,7 @@ class Workflow(msgspec.Struct, frozen=True):
     description: str = ""
     extensions: tuple[str, ...] = ()
     metadata: dict[str, Value] = {}
+    source: Source | None = None
 
     def of_kind(self, kind: NodeKind) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.kind is kind)

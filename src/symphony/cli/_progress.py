@@ -1,0 +1,146 @@
+"""A run as one watches it: a live bar on a terminal, plain lines elsewhere. All of it to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from symphony.cli._messages import error_lines
+from symphony.execution import (
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeSkipped,
+    Progress,
+    Recorded,
+    RunStatus,
+)
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+#: Names of running nodes that fit on a line; the rest is a number.
+SHOWN = 3
+
+
+class Watch(Protocol):
+    """Told of every event and of how far the running bodies are."""
+
+    def event(self, recorded: Recorded, status: RunStatus) -> None: ...
+
+    def progress(self, status: RunStatus, fractions: dict[str, float]) -> None: ...
+
+
+def format_seconds(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def running_text(progress: Progress, fractions: dict[str, float]) -> str:
+    """The running nodes by name, with how far each is where that is known."""
+    shown = [
+        f"{name} {fractions[name]:.0%}" if name in fractions else name
+        for name in progress.running[:SHOWN]
+    ]
+    more = len(progress.running) - SHOWN
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+class PlainWatch:
+    """A line for each node that ends; for logs, pipes and `--json`."""
+
+    def event(self, recorded: Recorded, status: RunStatus) -> None:
+        line = _line(recorded, status)
+        if line:
+            done = Progress.of(status, time.time())
+            click.echo(f"[{done.done}/{done.total}] {line}", err=True)
+        if isinstance(recorded.event, NodeFailed):
+            for each in error_lines(recorded.event.error):
+                click.echo(f"    {each}", err=True)
+
+    def progress(self, status: RunStatus, fractions: dict[str, float]) -> None:
+        pass
+
+
+def _line(recorded: Recorded, status: RunStatus) -> str:
+    match recorded.event:
+        case NodeFinished(node=node):
+            return f"{node}: done in {format_seconds(_duration(status, node))}"
+        case NodeFailed(node=node):
+            return f"{node}: {click.style('failed', fg='red')}"
+        case NodeSkipped(node=node, because=because):
+            return f"{node}: skipped, it needs {because}"
+        case NodeCancelled(node=node):
+            return f"{node}: cancelled"
+        case _:
+            return ""
+
+
+def _duration(status: RunStatus, node: str) -> float:
+    of_node = status.nodes[node]
+    if of_node.started_at is None or of_node.finished_at is None:
+        return 0.0
+    return of_node.finished_at - of_node.started_at
+
+
+class LiveWatch:
+    """One bar for the run: how much is done, which nodes run, how fast, how long still."""
+
+    def __init__(self, bar: Bar, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+
+    def event(self, recorded: Recorded, status: RunStatus) -> None:
+        if isinstance(recorded.event, NodeFailed):
+            self._bar.console.print(
+                f"[red]{recorded.event.node} failed:[/red]", highlight=False, end=" "
+            )
+            self._bar.console.print(recorded.event.error.message, markup=False, highlight=False)
+        self.progress(status, {})
+
+    def progress(self, status: RunStatus, fractions: dict[str, float]) -> None:
+        now = Progress.of(status, time.time(), fractions)
+        left = "" if now.eta_s is None else f"about {format_seconds(now.eta_s)} left"
+        self._bar.update(
+            self._task,
+            completed=now.fraction,
+            nodes=f"{now.done}/{now.total}",
+            rate=f"{now.rate:.1f} nodes/s",
+            left=left,
+            running=running_text(now, fractions),
+        )
+
+
+@contextmanager
+def watching(title: str) -> Iterator[Watch]:
+    """A live bar if stderr is a terminal, else plain lines."""
+    if not sys.stderr.isatty():
+        yield PlainWatch()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn
+    from rich.progress import Progress as Bar
+    from rich.table import Column
+
+    fields = ("[dim]{task.fields[rate]}", "[dim]{task.fields[left]}", "{task.fields[running]}")
+    running = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[nodes]}"),
+        *(TextColumn(field) for field in fields[:2]),
+        TextColumn(fields[2], table_column=running, markup=False),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
+        task = bar.add_task(title, total=1.0, nodes="", rate="", left="", running="")
+        yield LiveWatch(bar, task)

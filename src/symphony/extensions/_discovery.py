@@ -1,0 +1,115 @@
+"""Which extensions there are. Reads manifests only; one that is broken does not hide the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from symphony.commons.errors import SymphonyError
+from symphony.commons.files import FileError, translated
+from symphony.commons.versions import Constraint, Version
+from symphony.extensions._errors import (
+    ExtensionDuplicate,
+    FolderMissing,
+    RequirementMissing,
+    SdkMismatch,
+)
+from symphony.sdk import MANIFEST_NAME, VERSION, BadManifest, Manifest, load_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An extension, or a place where one should be. With an `error` it cannot be called, though
+    its manifest may well be known. `lacks` are optional packages that are not installed."""
+
+    folder: Path
+    manifest: Manifest | None
+    error: SymphonyError | None
+    lacks: tuple[str, ...] = ()
+
+    def require(self) -> Manifest:
+        """The manifest of an extension that can be called; raises `error`."""
+        if self.error is not None:
+            raise self.error
+        if self.manifest is None:
+            raise FolderMissing(self.folder)
+        return self.manifest
+
+
+def discover(folders: Iterable[Path]) -> list[Found]:
+    """What is in `folders`: each is an extension itself, or holds extensions. Blocks; never raises.
+
+    The order is that of the folders, then of the names in them. Of two with the same id the
+    second is the one in error.
+    """
+    found: list[Found] = []
+    first: dict[str, Path] = {}
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
+        for each in _look_in(folder):
+            if each.manifest is None:
+                found.append(each)
+                continue
+            earlier = first.setdefault(each.manifest.id, each.folder)
+            if earlier == each.folder:
+                found.append(each)
+            else:
+                clash = ExtensionDuplicate(each.manifest.id, each.folder, earlier)
+                found.append(replace(each, error=clash))
+    return found
+
+
+def _look_in(folder: Path) -> Iterator[Found]:
+    if not folder.is_dir():
+        yield Found(folder, None, FolderMissing(folder))
+    elif (folder / MANIFEST_NAME).exists():
+        yield _examine(folder)
+    else:
+        try:
+            with translated(folder):
+                children = sorted(folder.iterdir())
+        except FileError as error:
+            yield Found(folder, None, error)
+            return
+        for child in children:
+            if (child / MANIFEST_NAME).exists():
+                yield _examine(child)
+
+
+def _examine(folder: Path) -> Found:
+    try:
+        manifest = load_manifest(folder)
+        lacks = _missing(folder, manifest.optional)
+        missing = _missing(folder, manifest.requires)
+    except (BadManifest, FileError) as error:
+        return Found(folder, None, error)
+    return Found(folder, manifest, _unfit(manifest, missing), lacks)
+
+
+def _unfit(manifest: Manifest, missing: tuple[str, ...]) -> SymphonyError | None:
+    if not Constraint.parse(manifest.sdk).allows(Version.parse(VERSION)):
+        return SdkMismatch(manifest.id, manifest.sdk, VERSION)
+    return RequirementMissing(manifest.id, missing) if missing else None
+
+
+def _missing(folder: Path, requirements: Iterable[str]) -> tuple[str, ...]:
+    """Those that this Python environment, which is also the extension's, does not satisfy."""
+    return tuple(text for text in requirements if not _is_satisfied(folder, text))
+
+
+def _is_satisfied(folder: Path, text: str) -> bool:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        reason = f"{text!r} is not a requirement as pip knows it"
+        raise BadManifest(folder / MANIFEST_NAME, reason) from error
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return True
+    try:
+        installed = version(requirement.name)
+    except PackageNotFoundError:
+        return False
+    return requirement.specifier.contains(installed, prereleases=True)

@@ -1,0 +1,32 @@
+"""Text from a template, in the language of Jinja."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from symphony.operators._declare import operator
+from symphony.operators._errors import TemplateFailed
+
+MAX_TEMPLATE = 256 * 1024
+
+
+@operator("text.template", title="Fill in a template")
+def fill_template(
+    template: Annotated[
+        str,
+        Meta(
+            description="Text with {{ expressions }} and {% statements %}, as in Jinja.",
+            examples=["{{ value | length }} files in {{ folder }}"],
+        ),
+    ],
+    value: Annotated[Any, Meta(description="What the template calls `value`.")] = None,
+    with_: Annotated[dict[str, Any], Meta(description="More values, by their names.")] = {},  # noqa: B006
+) -> str:
+    """The template with the values filled in, unescaped. A name that is not there is an error."""
+    from symphony.operators._sandbox import render
+
+    if len(template) > MAX_TEMPLATE:
+        raise TemplateFailed(f"it has more than {MAX_TEMPLATE:,} characters", None)
+    return render(template, {"value": value, **with_})

@@ -1,0 +1,116 @@
+"""Which JSON types a schema lets through: enough to refuse an edge that can never work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from symphony.commons.values import Value
+
+#: Integers count as numbers, since a number may well be whole.
+EVERY_TYPE: Final = frozenset({"string", "number", "boolean", "object", "array", "null"})
+
+_PYTHON_TYPES: Final = {str: "string", bool: "boolean", int: "number", float: "number"}
+_REFERENCES = 16  # how many in a row are followed
+
+
+def types_of(schema: Value, root: Value = None, left: int = _REFERENCES) -> frozenset[str]:
+    """The types of the values that may pass; too many rather than too few.
+
+    Reads `type`, `enum`, `const`, `anyOf`, `oneOf`, `allOf` and references into the schema.
+    """
+    if schema is False:
+        return frozenset()
+    if not isinstance(schema, dict) or left == 0:
+        return EVERY_TYPE
+    root = schema if root is None else root
+    types = EVERY_TYPE
+    if "type" in schema:
+        types &= _named(schema["type"])
+    if "const" in schema:
+        types &= {_type_of(schema["const"])}
+    if isinstance(literals := schema.get("enum"), list):
+        types &= {_type_of(literal) for literal in literals}
+    if isinstance(reference := schema.get("$ref"), str):
+        types &= types_of(_resolved(reference, root), root, left - 1)
+    for choice in ("anyOf", "oneOf"):
+        if isinstance(branches := schema.get(choice), list):
+            types &= _union(types_of(branch, root, left - 1) for branch in branches)
+    if isinstance(branches := schema.get("allOf"), list):
+        for branch in branches:
+            types &= types_of(branch, root, left - 1)
+    return types
+
+
+def member_schema(schema: dict[str, Value], member: str) -> Value:
+    """What a member of the objects that a schema lets through may be: False if it may not be.
+
+    What is not said in `properties` and `additionalProperties` is free.
+    """
+    plain = _dereferenced(schema)
+    properties = plain.get("properties")
+    if isinstance(properties, dict) and member in properties:
+        return properties[member]
+    return {} if "patternProperties" in plain else plain.get("additionalProperties", {})
+
+
+def members_of(schema: dict[str, Value]) -> tuple[str, ...]:
+    """The members that a schema names."""
+    properties = _dereferenced(schema).get("properties")
+    return tuple(properties) if isinstance(properties, dict) else ()
+
+
+def _dereferenced(schema: dict[str, Value]) -> dict[str, Value]:
+    reference = schema.get("$ref")
+    found = _resolved(reference, schema) if isinstance(reference, str) else schema
+    return found if isinstance(found, dict) else {}
+
+
+def described(schema: Value, root: Value = None) -> str:
+    """The types in words: `an array or null`; `anything` if the schema does not say."""
+    types = types_of(schema, root)
+    if types == EVERY_TYPE:
+        return "anything"
+    names = sorted(types, key=lambda name: (name == "null", name))
+    whole = isinstance(schema, dict) and schema.get("type") == "integer"
+    return " or ".join("an integer" if whole else _WITH_ARTICLE[name] for name in names)
+
+
+_WITH_ARTICLE: Final = {
+    "array": "an array",
+    "boolean": "true or false",
+    "null": "null",
+    "number": "a number",
+    "object": "an object",
+    "string": "text",
+}
+
+
+def _named(names: Value) -> frozenset[str]:
+    known = [names] if isinstance(names, str) else names if isinstance(names, list) else []
+    return frozenset("number" if name == "integer" else str(name) for name in known)
+
+
+def _union(types: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*types)
+
+
+def _type_of(value: Value) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, list):
+        return "array"
+    return _PYTHON_TYPES.get(type(value), "object")
+
+
+def _resolved(reference: str, root: Value) -> Value:
+    """What a reference into the same document names, or a schema for anything."""
+    if not reference.startswith("#"):
+        return {}
+    found = root
+    for step in reference[1:].split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if not isinstance(found, dict) or key not in found:
+            return {}
+        found = found[key]
+    return found

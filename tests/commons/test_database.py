@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from symphony.commons.database import Database, open_shared_database
+from symphony.commons.files import FileNotPermitted
+
+MIGRATIONS = ("CREATE TABLE notes (text TEXT PRIMARY KEY) STRICT;",)
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Database]:
+    async with open_shared_database(
+        folder / "notes.db", application_id=7, migrations=MIGRATIONS, synchronous="NORMAL"
+    ) as database:
+        yield database
+
+
+def add(text: str) -> Callable[[sqlite3.Connection], None]:
+    def change(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO notes VALUES (?)", (text,))
+
+    return change
+
+
+def texts(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT text FROM notes ORDER BY rowid")]
+
+
+def held(entered: threading.Event, release: threading.Event) -> Callable[[object], None]:
+    def change(_: object) -> None:
+        entered.set()
+        release.wait(timeout=10)
+
+    return change
+
+
+def test_written_change_is_there_for_the_next_read_and_the_next_opening(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as database:
+            await database.write(add("a"))
+            assert await database.read(texts) == ["a"]
+        async with opened(tmp_path) as database:
+            assert await database.read(texts) == ["a"]
+
+    asyncio.run(main())
+
+
+def test_changes_are_committed_in_the_order_of_their_submission(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as database:
+            wanted = [f"{number:04}" for number in range(1500)]
+            for text in wanted[:-1]:
+                database.submit(add(text))
+            await database.write(add(wanted[-1]))
+            assert await database.read(texts) == wanted
+
+    asyncio.run(main())
+
+
+def test_leaving_the_block_commits_what_was_submitted(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as database:
+            last = [database.submit(add(str(number))) for number in range(700)][-1]
+        assert last.done()
+        async with opened(tmp_path) as database:
+            assert len(await database.read(texts)) == 700
+
+    asyncio.run(main())
+
+
+def test_changes_that_wait_share_a_transaction_and_a_bad_one_fails_alone(tmp_path: Path) -> None:
+    entered, release = threading.Event(), threading.Event()
+    transactions: list[str] = []
+
+    def trace(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(
+            lambda sql: transactions.append(sql) if sql.startswith("BEGIN") else None
+        )
+
+    async def main() -> None:
+        async with opened(tmp_path) as database:
+            await database.write(trace)
+            database.submit(held(entered, release))
+            await asyncio.to_thread(entered.wait, 10)
+            waiting = [database.submit(add(text)) for text in "abcd"]
+            release.set()
+            await asyncio.gather(*map(asyncio.wrap_future, waiting))
+            assert len(transactions) == 2
+            twice = database.submit(add("a"))
+            after = database.submit(add("e"))
+            with pytest.raises(sqlite3.IntegrityError):
+                await asyncio.wrap_future(twice)
+            await asyncio.wrap_future(after)
+            assert await database.read(texts) == ["a", "b", "c", "d", "e"]
+
+    asyncio.run(main())
+
+
+def test_bad_change_is_undone_alone_within_a_group(tmp_path: Path) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        async with opened(tmp_path) as database:
+            database.submit(held(entered, release))
+            await asyncio.to_thread(entered.wait, 10)
+            group = [database.submit(add(text)) for text in "abac"]
+            release.set()
+            outcomes = await asyncio.gather(
+                *map(asyncio.wrap_future, group), return_exceptions=True
+            )
+            assert [type(each) for each in outcomes] == [
+                type(None),
+                type(None),
+                sqlite3.IntegrityError,
+                type(None),
+            ]
+            assert await database.read(texts) == ["a", "b", "c"]
+
+    asyncio.run(main())
+
+
+def test_failing_disk_fails_every_change_of_the_transaction(tmp_path: Path) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def forbid(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    async def main() -> None:
+        async with opened(tmp_path) as database:
+            database.submit(held(entered, release))
+            await asyncio.to_thread(entered.wait, 10)
+            group = [database.submit(change) for change in (add("a"), forbid, add("b"))]
+            release.set()
+            outcomes = await asyncio.gather(
+                *map(asyncio.wrap_future, group), return_exceptions=True
+            )
+            assert [type(each) for each in outcomes] == [FileNotPermitted] * 3
+            assert await database.read(texts) == []
+
+    asyncio.run(main())
+
+
+def test_change_cancelled_in_the_queue_is_not_made(tmp_path: Path) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        async with opened(tmp_path) as database:
+            database.submit(held(entered, release))
+            await asyncio.to_thread(entered.wait, 10)
+            unwanted = asyncio.create_task(database.write(add("unwanted")))
+            await asyncio.sleep(0)
+            unwanted.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await unwanted
+            release.set()
+            await database.write(add("wanted"))
+            assert await database.read(texts) == ["wanted"]
+
+    asyncio.run(main())
+
+
+def test_reader_cannot_write(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as database:
+            with pytest.raises(FileNotPermitted):
+                await database.read(add("a"))
+            assert await database.read(texts) == []
+
+    asyncio.run(main())

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from symphony.commons.files import FileError
+from symphony.commons.folders import Home, find_home
+
+
+def test_variable_names_the_home(tmp_path: Path) -> None:
+    assert find_home({"SYMPHONY_HOME": str(tmp_path)}) == Home(tmp_path)
+
+
+@pytest.mark.parametrize("environ", [{}, {"SYMPHONY_HOME": ""}])
+def test_without_the_variable_home_is_the_platforms_folder(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    home = find_home(environ)
+    assert home.root.is_absolute()
+    assert home.root.name == "symphony"
+
+
+def test_home_is_absolute_whatever_the_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert find_home({"SYMPHONY_HOME": "~/s"}) == Home(Path("/home/someone/s"))
+    assert find_home({"SYMPHONY_HOME": "here"}) == Home(Path.cwd() / "here")
+
+
+def test_everything_lies_directly_in_the_home_under_a_name_of_its_own() -> None:
+    home = Home(Path("/h"))
+    places = [home.config, home.runs, home.audit, home.artifacts, home.extensions, home.logs]
+    assert {place.parent for place in places} == {Path("/h")}
+    assert len(set(places)) == len(places)
+
+
+def test_created_home_is_its_owners_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "a" / "b")
+    home.create()
+    home.create()
+    assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
+
+
+def test_home_that_is_a_file_is_an_error_of_files(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    with pytest.raises(FileError):
+        Home(tmp_path / "home").create()

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from symphony.sdk import Context, HostRefused, Operator
+
+
+class Secretive(Operator):
+    def run(self, context: Context, *, name: str, leak: str = "nowhere") -> str:
+        if leak == "caught":
+            try:
+                context.secret(name)
+            except HostRefused as refusal:
+                return refusal.cause
+        secret = context.secret(name)
+        if leak == "print":
+            print("the key is", secret)
+        if leak == "raise":
+            raise RuntimeError(f"401 for key {secret}")
+        if leak == "log":
+            context.log("info", f"using {secret}", key=secret)
+            context.progress(1, 1, secret)
+        return f"{len(secret)} characters"
