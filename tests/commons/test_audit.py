@@ -98,6 +98,7 @@ class TestAppend:
         assert log.append_all([]) == []
         assert log.verify() == Anchor(0, "00" * 32)
 
+    @pytest.mark.slow
     @settings(max_examples=15, deadline=None)
     @given(drafts=st.lists(DRAFTS, max_size=20))
     def test_any_text_comes_back_and_verifies(

@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symphony.commons.expressions import (
@@ -65,6 +65,7 @@ def test_results_are_plain_values(text: str, expected: Value) -> None:
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 
 
+@settings(max_examples=40)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | texts
@@ -118,10 +119,11 @@ def test_a_syntax_error_tells_its_place(text: str, line: int, column: int) -> No
         ("1 / (index - 2)", "divide by zero"),
         ("item.path.substring(99)", "no characters 99 to 8"),
         ("item.size.map(x, x)", "No matching overloads"),
-        ("1.0 / 0.0", "inf is not a JSON number"),
-        ("type(item)", "type TYPE cannot be a value"),
-        ('b"bytes"', "type BYTES cannot be a value"),
+        ("1.0 / 0.0", "inf cannot be a value"),
+        ("type(item)", "type type cannot be a value"),
+        ('b"bytes"', "type bytes cannot be a value"),
         ('item[?"missing"]', "may be absent"),
+        ('[{"a": [item[?"missing"]]}]', "may be absent"),
         ("9223372036854775807 + index", "integer overflow"),
         ("item.tags.map(t, int(t))", "cannot convert string to int"),
     ],

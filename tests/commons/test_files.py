@@ -51,11 +51,20 @@ class TestWriteAtomic:
 
     @posix_only
     def test_a_secret_is_never_readable_by_others_not_even_while_written(
-        self, tmp_path: Path
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        modes: list[int] = []
+        change = os.fchmod
+
+        def note_and_change(descriptor: int, mode: int) -> None:
+            modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+            change(descriptor, mode)
+
+        monkeypatch.setattr(os, "fchmod", note_and_change)
         with files.open_atomic(tmp_path / "key", mode=0o600):
             (temporary,) = tmp_path.iterdir()
-            assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+            modes.append(stat.S_IMODE(temporary.stat().st_mode))
+        assert modes == [0o600, 0o600]
 
     @posix_only
     def test_a_new_file_follows_the_umask(self, tmp_path: Path) -> None:
@@ -65,6 +74,25 @@ class TestWriteAtomic:
         finally:
             os.umask(before)
         assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o640
+
+    @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="another call makes durable")
+    def test_content_is_durable_before_the_name_and_the_name_before_the_end(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "data"
+        synced: list[tuple[str, bytes, bool]] = []
+        sync = os.fsync
+
+        def note_and_sync(descriptor: int) -> None:
+            place = Path(f"/proc/self/fd/{descriptor}").resolve()
+            is_file = place.is_file()
+            content = place.read_bytes() if is_file else b""
+            synced.append(("file" if is_file else "folder", content, path.exists()))
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", note_and_sync)
+        files.write_atomic(path, b"content")
+        assert synced == [("file", b"content", False), ("folder", b"", True)]
 
     def test_until_the_block_ends_readers_see_the_old_content(self, tmp_path: Path) -> None:
         path = tmp_path / "data"

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.strategies import VALUES
 
@@ -24,6 +24,7 @@ def nearly_json(draw: st.DrawFn) -> str:
     return text
 
 
+@settings(max_examples=40, deadline=None)
 @given(nearly_json() | st.text(st.sampled_from("".join(PIECES)), max_size=12))
 @example('"\\ud83d\\ude00"')
 @example('"\\ud83d"')
@@ -48,6 +49,7 @@ def test_the_scanner_and_the_fast_parser_agree_on_what_is_json(text: str) -> Non
     assert is_json == (not faults)
 
 
+@settings(max_examples=40, deadline=None)
 @given(VALUES, st.integers(0, 3))
 def test_every_pointer_leads_to_its_value(value: object, indent: int) -> None:
     text = json.dumps(value, indent=indent)

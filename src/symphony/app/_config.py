@@ -30,7 +30,7 @@ class ExtensionsConfig(HostConfig, frozen=True, forbid_unknown_fields=True):
     """Where extensions are looked for, and how long they may take."""
 
     #: Folders searched after those that a workflow names and before the home folder's own.
-    folders: list[str] = []
+    folders: tuple[str, ...] = ()
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

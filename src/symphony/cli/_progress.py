@@ -20,6 +20,7 @@ from symphony.execution import (
     Recorded,
     RunStatus,
 )
+from symphony.pit.tracker import NodeProgress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -53,6 +54,23 @@ def running_text(progress: Progress, fractions: dict[str, float]) -> str:
     ]
     more = len(progress.running) - SHOWN
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+class Spectator:
+    """Follows a run from its first event, and tells a watch what it should know of it."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._status = RunStatus()
+        self._fractions: dict[str, float] = {}
+
+    def notice(self, news: Recorded | NodeProgress) -> None:
+        if isinstance(news, Recorded):
+            self._status.apply(news)
+            self._watch.event(news, self._status)
+        elif news.total > 0:
+            self._fractions[news.node] = news.done / news.total
+            self._watch.progress(self._status, self._fractions)
 
 
 class PlainWatch:

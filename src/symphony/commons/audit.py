@@ -49,10 +49,6 @@ END;
 CREATE TRIGGER entries_are_not_removed BEFORE DELETE ON entries BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
-CREATE TRIGGER entries_are_not_replaced BEFORE INSERT ON entries
-WHEN NEW.seq IS NOT (SELECT count + 1 FROM head) BEGIN
-    SELECT RAISE(ABORT, 'the audit log is append-only');
-END;
 CREATE TRIGGER head_follows_entries AFTER INSERT ON entries BEGIN
     UPDATE head SET count = NEW.seq, hash = NEW.hash;
 END;

@@ -37,6 +37,7 @@ async def run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
             await asyncio.wait([waiter])
         except asyncio.CancelledError as error:
             cancelled = error
+            job.cancel()
     if cancelled is not None:
         raise cancelled from (None if waiter.cancelled() else waiter.exception())
     return waiter.result()

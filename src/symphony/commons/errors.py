@@ -86,13 +86,18 @@ class SymphonyError(Exception):
 
     def record(self) -> ErrorRecord:
         facts = {
-            name: value if isinstance(value, (int, float)) or value is None else str(value)
+            name: value if isinstance(value, (int, float)) or value is None else _text(str(value))
             for name, value in vars(self).items()
             if name not in ("message", "hint")
             and not name.startswith("_")
             and (value is None or isinstance(value, (str, int, float, PathLike)))
         }
-        return ErrorRecord(self.code, self.message, self.category, self.hint, facts)
+        return ErrorRecord(self.code, _text(self.message), self.category, _text(self.hint), facts)
+
+
+def _text(text: str) -> str:
+    """Undecodable bytes of a file's name become `\\udcff` and the like: a record is valid UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ExtraMissing(SymphonyError):

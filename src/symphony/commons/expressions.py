@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -135,11 +135,13 @@ class Expression:
         try:
             outcome = self._program.eval(data=data)
             value = outcome.value()
+            if type(value) is bool or type(value) is int:
+                return value
+            if type(value) is str and outcome.type().name() == "ERROR":
+                raise _refused(self.text, value)
+            return _Reader(self.text, self._key_order).read(value)
         except (RuntimeError, TypeError, MemoryError) as error:
             raise self._failure(error) from error
-        if type(value) is bool or type(value) is int:
-            return value
-        return _Reader(self.text, self._key_order).read(outcome, value)
 
     def _check_values(self, data: dict[str, Value]) -> None:
         """The evaluator would cut a text at its first NUL and go on with the rest of it missing."""
@@ -177,35 +179,37 @@ class _Reader:
         self._values = 0
         self._characters = 0
 
-    def read(self, outcome: cel.Value, value: Any) -> Value:
+    def read(self, value: Any) -> Value:
         self._values += 1
         if self._values > MAX_VALUES:
             raise ExpressionLimit(self._text, f"the result has more than {MAX_VALUES:,} values")
-        match value:
-            case None | bool() | int():
-                return value
-            case str():
-                if _is_error(outcome):
-                    self._fail(value)
-                return self._counted(value)
-            case float():
-                return value if isfinite(value) else self._fail(f"{value} is not a JSON number")
-            case list():
-                return [self.read(item, item.value()) for item in value]
-            case dict():
-                return self._map(value)
-            case datetime():
-                return value.isoformat().replace("+00:00", "Z")
-            case timedelta():
-                return f"{value.total_seconds():.12g}s"
-        return self._fail(f"a result of type {outcome.type().name()} cannot be a value")
+        kind = type(value)
+        if kind is str:
+            return self._counted(value)
+        if value is None or kind is bool or kind is int:
+            return cast("Value", value)
+        if kind is dict:
+            return self._map(value)
+        if kind is list:
+            return [self.read(item.value()) for item in value]
+        if kind is float and isfinite(value):
+            return cast("float", value)
+        if kind is datetime:
+            return cast("datetime", value).isoformat().replace("+00:00", "Z")
+        if kind is timedelta:
+            return f"{value.total_seconds():.12g}s"
+        shown = (
+            str(value)
+            if kind is float
+            else f"of type {_TYPE_NAMES.get(kind.__name__, kind.__name__)}"
+        )
+        raise ExpressionFailed(self._text, f"a result {shown} cannot be a value")
 
     def _map(self, entries: dict[Any, cel.Value]) -> dict[str, Value]:
         """The evaluator's maps have a random order: without a fixed one, two runs would differ."""
-        texts = {_key(key): item for key, item in entries.items()}
         last = len(self._key_order)
-        places = sorted((self._key_order.get(key, last), self._counted(key)) for key in texts)
-        return {key: self.read(texts[key], texts[key].value()) for _, key in places}
+        places = sorted((self._key_order.get(_key(key), last), _key(key), key) for key in entries)
+        return {self._counted(text): self.read(entries[key].value()) for _, text, key in places}
 
     def _counted(self, text: str) -> str:
         self._characters += len(text)
@@ -214,17 +218,17 @@ class _Reader:
             raise ExpressionLimit(self._text, reason)
         return text
 
-    def _fail(self, message: str) -> NoReturn:
-        reason = _reason(message)
-        mixed = "No matching overload" in reason and "int64" in reason and "double" in reason
-        hint = "CEL does not mix whole and decimal numbers: write double(x)." if mixed else ""
-        raise ExpressionFailed(self._text, reason, hint=hint)
+
+#: The evaluator's own types that no value can hold, as they are called in expressions.
+_TYPE_NAMES = {"bytearray": "bytes", "Type": "type"}
 
 
-def _is_error(outcome: cel.Value) -> bool:
-    from cel_expr_python import cel
-
-    return bool(outcome.type() == cel.Type.ERROR)
+def _refused(text: str, message: str) -> ExpressionFailed:
+    """The evaluator returns errors as texts of a type of their own."""
+    reason = _reason(message)
+    mixed = "No matching overload" in reason and "int64" in reason and "double" in reason
+    hint = "CEL does not mix whole and decimal numbers: write double(x)." if mixed else ""
+    return ExpressionFailed(text, reason, hint=hint)
 
 
 def _holds_nul(value: Value) -> bool:
@@ -236,7 +240,7 @@ def _holds_nul(value: Value) -> bool:
 
 
 def _key(key: str | int | bool) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)
+    return key if type(key) is str else str(key).lower()
 
 
 def _check_length(text: str) -> None:

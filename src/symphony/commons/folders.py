@@ -38,6 +38,10 @@ class Home:
         return self.root / "extensions"
 
     @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

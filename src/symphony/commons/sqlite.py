@@ -217,7 +217,7 @@ def _migrate(
     if _pragma(connection, "user_version") == len(migrations):
         return
     with transaction(connection):
-        # Asked again: another process may have been faster.
+        # Asked again: a newer version may have migrated it since, and must not be set back.
         _require_kind(connection, path, kind, len(migrations))
         for script in migrations[_pragma(connection, "user_version") :]:
             for statement in _statements(script):

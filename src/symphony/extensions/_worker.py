@@ -66,8 +66,9 @@ PROGRAM = (sys.executable, "-I", "-X", "utf8", "-X", "faulthandler", "-m", "symp
 #: How long a process that has closed its channel may take to exit.
 EXIT_GRACE_S = 1.0
 
-#: How many of the last printed lines an error shows.
-SHOWN_LINES = 10
+#: How many of the last lines that it printed an error shows, and how much of each.
+SHOWN_LINES = 20
+SHOWN_WIDTH = 300
 
 REPORTS: dict[str, type[Progress | LogLine]] = {Topic.PROGRESS: Progress, Topic.LOG: LogLine}
 REQUESTS: dict[str, type[ReadPart | WritePart | SecretRequest]] = {
@@ -151,6 +152,7 @@ class Worker:
 
     async def _perform(self, topic: Topic, message: Load | Run, call: Call) -> Frame:
         number = next(self._calls)
+        self._printed.clear()
         try:
             await self._send(Frame(Kind.REQ, number, topic, encode_body(message)))
             frame = await self._converse(number, topic, call)
@@ -310,7 +312,7 @@ async def open_worker(
 
     def take(line: str) -> None:
         line = scrub(line)
-        printed.append(line)
+        printed.append(line[:SHOWN_WIDTH])
         log.info("printed", extension=manifest.id, line=line)
 
     async with (

@@ -14,7 +14,14 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import (
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+    Undefined,
+    UndefinedError,
+    nodes,
+)
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
@@ -93,7 +100,9 @@ class _Bounded(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def wrap_str_format(self, value: Any) -> None:
-        """The sandbox would let `format` through, which pads to any width."""
+        """The engine's own sandbox lets `format` through, which pads to any width."""
+        if super().wrap_str_format(value) is not None:
+            raise SecurityError("'format' is not available; join texts with '~'")
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if not callable(value):
@@ -159,7 +168,7 @@ def _printed(value: object) -> object:
 def _text(value: object) -> str:
     if isinstance(value, (dict, list, tuple, bool)) or value is None:
         return _text_as_json(value)
-    if callable(value):
+    if callable(value) and not isinstance(value, Undefined):
         raise SecurityError("a method is not a value: call it")
     return str(value)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from symphony.commons.values import Value
 from symphony.operators._declare import operator
 from symphony.operators._errors import TemplateFailed
 
@@ -22,7 +23,7 @@ def fill_template(
         ),
     ],
     value: Annotated[Any, Meta(description="What the template calls `value`.")] = None,
-    with_: Annotated[dict[str, Any], Meta(description="More values, by their names.")] = {},  # noqa: B006
+    with_: Annotated[dict[str, Value], Meta(description="More values, by their names.")] = {},  # noqa: B006
 ) -> str:
     """The template with the values filled in, unescaped. A name that is not there is an error."""
     from symphony.operators._sandbox import render

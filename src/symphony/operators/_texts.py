@@ -72,7 +72,7 @@ def read_text(path: FilePath, limit: Characters = 1_000_000) -> ReadText:
 def read_texts(
     folder: Folder,
     files: Annotated[
-        list[str | dict[str, Any]],
+        list[str | dict[str, Value]],
         Meta(
             description="Paths in the folder, or objects with a `path`, as files.walk finds them."
         ),

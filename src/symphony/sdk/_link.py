@@ -7,7 +7,7 @@ gone the process ends on the spot, whatever the other threads are doing: nobody 
 from __future__ import annotations
 
 import os
-import sys
+from contextlib import suppress
 from itertools import count
 from queue import SimpleQueue
 from threading import Thread
@@ -33,6 +33,7 @@ from symphony.sdk._version import VERSION
 T = TypeVar("T")
 
 EXIT_HOST_GONE = 70
+STDERR = 2
 
 
 class Link:
@@ -83,8 +84,9 @@ class Link:
             while True:
                 self._take(self._channel.receive())
         except IpcError as error:
-            if isinstance(error, BadFrame):
-                print(error, file=sys.stderr, flush=True)  # noqa: T201 - stderr is the host's log
+            # Straight to the descriptor: another thread may be inside sys.stderr for good.
+            with suppress(OSError):
+                os.write(STDERR, f"symphony: no more calls: {error}\n".encode())
             os._exit(EXIT_HOST_GONE)
 
     def _take(self, frame: Frame) -> None:

@@ -51,8 +51,8 @@ class PortSpec(msgspec.Struct, frozen=True):
     description: str = ""
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a `symphony.toml` says, checked."""
+class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section [extension]."""
 
     id: Id
     type: ExtensionType
@@ -64,5 +64,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     requires: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     secrets: tuple[Name, ...] = ()
+
+
+class Manifest(About, frozen=True, kw_only=True):
+    """What a `symphony.toml` says, checked."""
+
     inputs: tuple[PortSpec, ...] = ()
     outputs: tuple[PortSpec, ...] = ()

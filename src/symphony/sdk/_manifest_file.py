@@ -17,8 +17,9 @@ from symphony.commons.positions import KeyPath, key_lines
 from symphony.commons.schemas import Schema, SchemaInvalid
 from symphony.commons.values import Value
 from symphony.commons.versions import Constraint, Version, VersionInvalid
-from symphony.sdk._errors import BadManifest
-from symphony.sdk._manifest import MANIFEST_NAME, NAME_PATTERN, Manifest, PortSpec
+from symphony.sdk._errors import BadManifest, BadValue
+from symphony.sdk._manifest import MANIFEST_NAME, NAME_PATTERN, About, Manifest, PortSpec
+from symphony.sdk._values import check_value
 
 LARGEST_MANIFEST = 1024 * 1024
 
@@ -55,22 +56,25 @@ class _Reading:
 
     def manifest(self, document: Mapping[str, object]) -> Manifest:
         self._refuse_unknown((), document, SECTIONS)
-        about = self._table(document, ("extension",))
-        ports = {name: self._ports(document, name) for name in ("inputs", "outputs")}
-        self._refuse_unknown(("extension",), about, set(Manifest.__struct_fields__) - set(ports))
+        section = self._table(document, ("extension",))
+        self._refuse_unknown(("extension",), section, About.__struct_fields__)
         try:
-            manifest = msgspec.convert({**about, **ports}, Manifest)
+            about = msgspec.convert(section, About)
         except msgspec.ValidationError as error:
             self._refuse_invalid(str(error))
-        self._parse(Version.parse, "version", manifest.version)
-        self._parse(Constraint.parse, "sdk", manifest.sdk)
-        return manifest
+        self._parse(Version.parse, "version", about.version)
+        self._parse(Constraint.parse, "sdk", about.sdk)
+        return Manifest(
+            **msgspec.structs.asdict(about),
+            inputs=self._ports(document, "inputs"),
+            outputs=self._ports(document, "outputs"),
+        )
 
-    def _ports(self, document: Mapping[str, object], section: str) -> list[PortSpec]:
+    def _ports(self, document: Mapping[str, object], section: str) -> tuple[PortSpec, ...]:
         if section not in document:
-            return []
-        names = self._table(document, (section,))
-        return [self._port(names, (section, name)) for name in names]
+            return ()
+        ports = self._table(document, (section,))
+        return tuple(self._port(ports, (section, name)) for name in ports)
 
     def _port(self, section: Mapping[str, object], key: KeyPath) -> PortSpec:
         name = key[-1]
@@ -78,7 +82,7 @@ class _Reading:
             self._refuse(key, "a port's name has lower-case letters, digits and _ only")
         if name in RESERVED_PORTS or iskeyword(name):
             self._refuse(key, "this name cannot be an argument of run()")
-        schema = cast("dict[str, Value]", dict(self._table(section, key)))
+        schema = self._plain(key, self._table(section, key))
         faults = self._schema(key, schema).faults(schema.get("default"))
         if "default" in schema and faults:
             self._refuse((*key, "default"), f"it does not fit the schema: {faults[0].message}")
@@ -89,6 +93,13 @@ class _Reading:
             default=schema.get("default"),
             description=str(schema.get("description", "")),
         )
+
+    def _plain(self, key: KeyPath, table: Mapping[str, object]) -> dict[str, Value]:
+        """TOML has dates and NaN, which no JSON Schema has."""
+        try:
+            return cast("dict[str, Value]", check_value("", key[-1], table))
+        except BadValue as error:
+            self._refuse(key, error.reason)
 
     def _schema(self, key: KeyPath, document: Mapping[str, Value]) -> Schema:
         try:

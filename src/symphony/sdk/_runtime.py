@@ -165,8 +165,9 @@ def _entry(about: Load) -> type[Operator]:
         if error.name != name.partition(".")[0] and error.name != name:
             raise
         raise _no_entry(about, f"there is no module {name!r} in {about.folder}") from error
-    if not (module.__file__ or "").startswith(about.folder + os.sep):
-        raise _no_entry(about, f"{name!r} is another module, {module.__file__}; rename yours")
+    file = vars(module).get("__file__") or "built in"
+    if not file.startswith(about.folder + os.sep):
+        raise _no_entry(about, f"{name!r} is another module, {file}; rename yours")
     entry = vars(module).get(attribute)
     base = BASES[about.type]
     if not isinstance(entry, type) or not issubclass(entry, base):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from symphony.commons.values import Value
 from symphony.sdk._errors import BadValue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEEPEST = 100
 SMALLEST_INT, LARGEST_INT = -(2**63), 2**64 - 1
@@ -15,7 +18,7 @@ SMALLEST_INT, LARGEST_INT = -(2**63), 2**64 - 1
 def check_value(extension: str, port: str, value: object) -> Value:
     """`value`, which is returned as it is; raises BadValue that says where in it the fault lies.
 
-    Refused are NaN and infinities, keys that are not text, bytes, anything JSON has no word for,
+    A tuple passes, and arrives as a list. Refused are NaN and infinities, keys that are not text, bytes, anything JSON has no word for,
     text with lone surrogates, integers over 64 bits and nesting deeper than 100.
     """
     fault = _fault(value, 0)
@@ -29,12 +32,12 @@ def _fault(value: object, depth: int) -> tuple[str, str] | None:
     """Where and what. The path is put together on the way back, so that good values, which may be
     large, cost no more than a look at each."""
     kind = type(value)
-    if kind is dict or kind is list:
+    if kind is dict or kind is list or kind is tuple:
         if depth >= DEEPEST:
             return "", f"it is nested deeper than {DEEPEST} levels"
         if kind is dict:
             return _fault_in_dict(cast("dict[object, object]", value), depth + 1)
-        return _fault_in_list(cast("list[object]", value), depth + 1)
+        return _fault_in_list(cast("Sequence[object]", value), depth + 1)
     return _fault_in_scalar(value)
 
 
@@ -48,7 +51,7 @@ def _fault_in_dict(value: dict[object, object], depth: int) -> tuple[str, str] |
     return None
 
 
-def _fault_in_list(value: list[object], depth: int) -> tuple[str, str] | None:
+def _fault_in_list(value: Sequence[object], depth: int) -> tuple[str, str] | None:
     for index, item in enumerate(value):
         fault = _fault(item, depth)
         if fault is not None:

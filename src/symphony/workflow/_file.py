@@ -119,7 +119,7 @@ def dumps(workflow: Workflow) -> str:
     """The text of a file: readable, and the same for equal workflows but for the order inside
     parameters. Raises WorkflowInvalid for a value that JSON cannot write."""
     try:
-        return layout(msgspec.to_builtins(_form(workflow)), broken=2) + "\n"
+        return layout(msgspec.to_builtins(_form(workflow))) + "\n"
     except (TypeError, ValueError) as error:
         problem = Problem(ProblemCode.BAD_VALUE, f"It cannot be written as JSON: {error}.")
         raise WorkflowInvalid(workflow.id, [problem]) from error

@@ -53,35 +53,38 @@ def _has_duplicates(value: Value, data: bytes) -> bool:
 
 
 def _depth(value: Value) -> int:
-    level, depth = [value], -1
-    while level:
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, (dict, list))]:
         depth += 1
         level = [
             child
             for parent in level
-            if isinstance(parent, (dict, list))
             for child in (parent.values() if isinstance(parent, dict) else parent)
         ]
     return depth
 
 
-def layout(value: Value, *, broken: int = 0, indent: int = 0) -> str:
-    """JSON for people: what fits into a line is one, but the outermost `broken` levels.
+def layout(value: Value, *, broken: bool = True, indent: int = 0) -> str:
+    """JSON for people: what fits into a line is one, but for `value` itself if it is `broken`,
+    and for lists of objects, which take a line or more for each.
 
     Raises ValueError for what JSON cannot write.
     """
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    fits = len(line) + indent <= WIDTH and broken <= 0
-    if fits or not value or not isinstance(value, (dict, list, tuple)):
+    if not value or not isinstance(value, (dict, list, tuple)):
         return line
-    inner = {"broken": broken - 1, "indent": indent + 2}
-    if isinstance(value, dict):
-        members = [
-            f"{json.dumps(key, ensure_ascii=False)}: {layout(item, **inner)}"
-            for key, item in value.items()
-        ]
-    else:
-        members = [layout(item, **inner) for item in value]
+    is_table = not isinstance(value, dict) and all(isinstance(item, dict) for item in value)
+    if len(line) + indent <= WIDTH and not broken and not is_table:
+        return line
     gap = "\n" + " " * indent
     opening, closing = "{}" if isinstance(value, dict) else "[]"
-    return f"{opening}{gap}  {f',{gap}  '.join(members)}{gap}{closing}"
+    return f"{opening}{gap}  {f',{gap}  '.join(_members(value, indent + 2))}{gap}{closing}"
+
+
+def _members(value: dict[str, Value] | list[Value], indent: int) -> list[str]:
+    if isinstance(value, dict):
+        return [
+            f"{json.dumps(key, ensure_ascii=False)}: {layout(item, broken=False, indent=indent)}"
+            for key, item in value.items()
+        ]
+    return [layout(item, broken=False, indent=indent) for item in value]

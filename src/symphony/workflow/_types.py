@@ -87,8 +87,10 @@ _WITH_ARTICLE: Final = {
 
 
 def _named(names: Value) -> frozenset[str]:
-    known = [names] if isinstance(names, str) else names if isinstance(names, list) else []
-    return frozenset("number" if name == "integer" else str(name) for name in known)
+    """Of a `type`; one that JSON Schema does not know is reported elsewhere, and hides nothing."""
+    listed = [names] if isinstance(names, str) else names if isinstance(names, list) else [None]
+    types = frozenset("number" if name == "integer" else str(name) for name in listed)
+    return EVERY_TYPE if not types or types - EVERY_TYPE else types
 
 
 def _union(types: Iterable[frozenset[str]]) -> frozenset[str]:

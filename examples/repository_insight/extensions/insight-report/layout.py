@@ -10,6 +10,8 @@ POINTS = 1500
 GROUPS = 20
 PATHS = 6
 
+FOUND_BY = {"words": "by words", "meaning": "by meaning", "both": "by words and meaning"}
+
 Block = dict[str, object]
 
 
@@ -62,9 +64,7 @@ def _groups(count: int) -> str:
 
 def _answers(found: Findings) -> list[Block]:
     items = [
-        {"title": hit.path, "text": hit.snippet, "note": f"by {hit.by}"}
-        if hit.by != "both"
-        else {"title": hit.path, "text": hit.snippet, "note": "by words and meaning"}
+        {"title": _line(hit.path), "text": hit.snippet, "note": FOUND_BY[hit.by]}
         for hit in found.hits
     ]
     title = f"Search: {found.query}"
@@ -114,7 +114,9 @@ def _bars(title: str, rows: list[tuple[str, int]], unit: str = "count") -> Block
 
 
 def _bar(label: str, value: int, total: int) -> Block:
-    return {"label": label, "value": value, "note": f"{value / total:.0%}" if total else ""}
+    share = value / total if total else 0.0
+    note = f"{share:.0%}" if share >= 0.01 or not value else "<1%"
+    return {"label": label, "value": value, "note": note if total else ""}
 
 
 def _subjects(found: Findings) -> list[Block]:
@@ -123,7 +125,7 @@ def _subjects(found: Findings) -> list[Block]:
         {
             "x": point.x,
             "y": point.y,
-            "label": point.path,
+            "label": _line(point.path),
             "group": found.clusters[point.cluster].name,
         }
         # In the clusters' order, so that the legend starts with the largest.
@@ -153,7 +155,7 @@ def _clusters(found: Findings) -> Block:
         {"title": "Typical files"},
     ]
     rows: list[list[object]] = [
-        [cluster.name, cluster.size, "\n".join(cluster.examples)] for cluster in found.clusters
+        [cluster.name, cluster.size, _lines(cluster.examples)] for cluster in found.clusters
     ]
     if found.summaries:
         columns.append({"title": "Summary by the local language model"})
@@ -187,5 +189,14 @@ def _duplicates(found: Findings) -> Block:
 
 
 def _paths(paths: list[str]) -> str:
-    more = [f"and {len(paths) - PATHS:,} more"] if len(paths) > PATHS else []
-    return "\n".join([*paths[:PATHS], *more])
+    more = f"\nand {len(paths) - PATHS:,} more" if len(paths) > PATHS else ""
+    return _lines(paths[:PATHS]) + more
+
+
+def _lines(paths: list[str]) -> str:
+    return "\n".join(_line(path) for path in paths)
+
+
+def _line(path: str) -> str:
+    """A file name may hold a line feed; it must not look like two files."""
+    return path.replace("\n", "\\n")

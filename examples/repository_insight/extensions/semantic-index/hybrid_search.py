@@ -24,7 +24,12 @@ WORD_WEIGHT = 1.0
 SATURATION = 1.2
 LENGTH_PENALTY = 0.75
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
+_WORDS = re.compile(
+    r"[A-Z]{2,}s(?![^\W\d_])"  # URLs
+    r"|[A-Z]+(?![^\W\d_A-Z])"  # HTTP in HTTPServer
+    r"|[A-Z]?[^\W\d_A-Z]+"
+    r"|\d+"
+)
 
 
 def words(text: str) -> list[str]:

@@ -125,40 +125,44 @@ def _unit(rows: Floats) -> Floats:
 def name_clusters(
     texts: Sequence[str], clustering: Clustering, *, most: int = 4
 ) -> list[list[str]]:
-    """The words that set each cluster apart: class-based TF-IDF over the texts' words.
+    """The words that set each cluster apart, most telling first.
 
-    A word's weight in a cluster is its share of the cluster's words times the log of how rare it
-    is over all clusters. It counts once a text: one long text does not name its cluster alone.
+    Class-based TF-IDF over which texts hold a word: its share of the cluster's texts, times the
+    log of how much larger that is than its share of all texts. A word that every text has weighs
+    nothing, and a long text does not name its cluster alone.
     """
     counts = [Counter[str]() for _ in range(clustering.count)]
+    spoken = [Counter[str]() for _ in range(clustering.count)]
     for text, label in zip(texts, clustering.labels, strict=True):
-        counts[int(label)].update(_vocabulary(text))
+        vocabulary = _vocabulary(text)
+        counts[int(label)].update(vocabulary.keys())
+        spoken[int(label)].update(vocabulary)
     everywhere: Counter[str] = Counter()
     for of_cluster in counts:
         everywhere.update(of_cluster)
-    mean = sum(everywhere.values()) / max(1, clustering.count)
+    shares = {word: count / len(texts) for word, count in everywhere.items()}
+    sizes = np.bincount(clustering.labels, minlength=clustering.count)
     return [
-        _most_telling(of_cluster, everywhere, mean, texts=size, most=most)
-        for of_cluster, size in zip(counts, np.bincount(clustering.labels), strict=True)
+        _most_telling(of_cluster, often, shares, size=int(size), most=most)
+        for of_cluster, often, size in zip(counts, spoken, sizes, strict=True)
     ]
 
 
-def _vocabulary(text: str) -> set[str]:
-    return {word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text).replace("_", " "))}
+def _vocabulary(text: str) -> Counter[str]:
+    return Counter(_WORD.findall(_CAMEL.sub(" ", text).replace("_", " ").lower()))
 
 
 def _most_telling(
-    counts: Counter[str], everywhere: Counter[str], mean: float, *, texts: int, most: int
+    counts: Counter[str], often: Counter[str], shares: dict[str, float], *, size: int, most: int
 ) -> list[str]:
-    total = max(1, counts.total())
     # A word of one text in many says nothing of the group.
-    enough = max(1, min(texts, math.ceil(0.15 * texts)))
+    enough = math.ceil(0.15 * size)
     weight = {
-        word: count / total * math.log1p(mean / everywhere[word])
+        word: count / size * math.log(count / size / shares[word])
         for word, count in counts.items()
-        if count >= enough
+        if count >= enough and count / size > shares[word]
     }
-    ranked = sorted(weight, key=lambda word: (-weight[word], word))
+    ranked = sorted(weight, key=lambda word: (-weight[word], -often[word], word))
     chosen: list[str] = []
     for word in ranked:
         if not any(_same_stem(word, other) for other in chosen):

@@ -93,10 +93,14 @@ def _described(
         central = clustering.central(rows, cluster, EXAMPLES)
         described.append(
             {
-                "name": ", ".join(words) or f"cluster {cluster + 1}",
+                "name": ", ".join(words) or _nameless(cluster, clustering),
                 "size": len(clustering.members(cluster)),
                 "examples": [paths[number] for number in central],
                 "excerpt": "\n\n".join(texts[number][:EXCERPT] for number in central[:2]),
             }
         )
     return described
+
+
+def _nameless(cluster: int, clustering: Clustering) -> str:
+    return "all texts" if clustering.count == 1 else f"cluster {cluster + 1}"

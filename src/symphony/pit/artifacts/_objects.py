@@ -50,17 +50,14 @@ class ObjectFolder:
     def keep(self, pieces: Iterable[bytes]) -> Kept:
         """Write content whose hash is known only at its end; on return it is durable."""
         staged = self._incoming / secrets.token_hex(16)
-        hasher, size = blake3(), 0
-        with open_atomic(staged, mode=0o400) as file:
-            for piece in pieces:
-                file.write(piece)
-                hasher.update(piece)
-                size += len(piece)
-        kept = Kept(hasher.hexdigest(), size)
-        place = self._place(kept.digest)
-        make_folder(place.parent, mode=0o700)
-        with translated(place):
-            staged.replace(place)
+        try:
+            kept = _write(staged, pieces)
+            place = self._place(kept.digest)
+            make_folder(place.parent, mode=0o700)
+            with translated(place):
+                staged.replace(place)
+        finally:
+            staged.unlink(missing_ok=True)
         sync_folder(place.parent)
         return kept
 
@@ -82,6 +79,16 @@ class ObjectFolder:
 
     def _place(self, digest: str) -> Path:
         return self._objects / digest[:2] / digest[2:]
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> Kept:
+    hasher, size = blake3(), 0
+    with open_atomic(path, mode=0o400) as file:
+        for piece in pieces:
+            file.write(piece)
+            hasher.update(piece)
+            size += len(piece)
+    return Kept(hasher.hexdigest(), size)
 
 
 def steps(file: BinaryIO) -> Iterator[bytes]:

@@ -33,3 +33,16 @@ class RunExists(TrackerError):
         super().__init__(
             run_id, f"There already is a run {run_id!r}.", hint="Choose another id for the new run."
         )
+
+
+class OutputInvalid(TrackerError):
+    """A value came out of a node that cannot be journaled, or does not fit what was declared."""
+
+    code = "tracker.output_invalid"
+    category = Category.VALIDATION
+
+    def __init__(self, run_id: str, node: str, port: str, reason: str) -> None:
+        self.node = node
+        self.port = port
+        self.reason = reason
+        super().__init__(run_id, f"The value of {node}.{port} cannot be used: {reason}.")

@@ -86,8 +86,8 @@ class _Row(NamedTuple):
 class Journal:
     """Get one from `open_journal`. Several runs and processes may write to one journal at a time.
 
-    When a write fails, the journal is broken for good: nothing is tried again and believed. Every
-    further call, and everybody in `watch`, gets the error.
+    When a write fails, the journal is broken for good: nothing is tried again and believed.
+    Everybody in `watch`, and every `flush` from then on, gets the error.
     """
 
     def __init__(self, database: Database) -> None:
@@ -107,9 +107,10 @@ class Journal:
         await self._database.write(lambda db: _begin(db, run_id, fingerprint, document))
 
     def append(self, run_id: str, recorded: Recorded) -> None:
-        """Queue an event of a run that has begun; it is committed soon, see `flush`."""
+        """Queue an event of a run that has begun; it is committed soon, see `flush`. A broken
+        journal drops it: that is told by `flush` and `watch`, never here."""
         if self._fault is not None:
-            raise self._fault
+            return
         kind = kind_of(recorded.event)
         self._queued.append(_Row(run_id, recorded.seq, recorded.at, kind, encode(recorded)))
         if not self._scheduled:

@@ -1,0 +1,252 @@
+"""An open Symphony: the store, the journal and the extensions of one home, and the runs in it."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from pathlib import Path
+
+from symphony.app._config import Config, read_config
+from symphony.app._inputs import checked_inputs
+from symphony.app._players import Players
+from symphony.commons import blocking
+from symphony.commons.audit import AuditLog
+from symphony.commons.clock import Clock, SystemClock
+from symphony.commons.folders import Home, find_home
+from symphony.commons.logging import configure
+from symphony.commons.tasks import task_scope
+from symphony.commons.values import Value
+from symphony.engines import LocalEngine
+from symphony.execution import Recorded, RunFinished, RunStatus
+from symphony.extensions import ExtensionHost, Found, discover, open_host
+from symphony.operators import BUILTIN
+from symphony.pit.artifacts import ArtifactStore, open_store
+from symphony.pit.tracker import (
+    Journal,
+    NodeProgress,
+    Observer,
+    RunControl,
+    open_journal,
+    perform,
+)
+from symphony.workflow import Problem, Workflow, check, validate
+
+
+class _Feed:
+    """Hands every event of a run to whoever watches, those of the past included."""
+
+    def __init__(self) -> None:
+        self._history: list[Recorded] = []
+        self._observers: list[Observer] = []
+
+    def take(self, news: Recorded | NodeProgress) -> None:
+        if isinstance(news, Recorded):
+            self._history.append(news)
+        for observer in tuple(self._observers):
+            observer(news)
+
+    def add(self, observer: Observer) -> None:
+        for recorded in self._history:
+            observer(recorded)
+        self._observers.append(observer)
+
+    def remove(self, observer: Observer) -> None:
+        self._observers.remove(observer)
+
+
+class Run:
+    """A run that was started; it goes on whether or not anybody looks at it."""
+
+    def __init__(
+        self, run_id: str, task: asyncio.Task[RunStatus], feed: _Feed, control: RunControl
+    ) -> None:
+        self.id = run_id
+        self._task = task
+        self._feed = feed
+        self._control = control
+
+    async def result(self) -> RunStatus:
+        """Wait for the end. A failed run is a result too; raises only what kept the run from
+        being carried out or recorded. Cancelling the wait does not cancel the run."""
+        return await asyncio.shield(self._task)
+
+    def cancel(self, reason: str = "cancelled by request") -> None:
+        """Start nothing more and stop what runs; `result` then tells how it ended."""
+        self._control.cancel(reason)
+
+    def watch(self, observer: Observer) -> None:
+        """Call `observer` with every event, those of the past first, and with live progress."""
+        self._feed.add(observer)
+
+    async def events(self) -> AsyncIterator[Recorded]:
+        """Every event from the first to the last. Several may read, each at its own pace."""
+        queue: asyncio.Queue[Recorded] = asyncio.Queue()
+
+        def take(news: Recorded | NodeProgress) -> None:
+            if isinstance(news, Recorded):
+                queue.put_nowait(news)
+
+        self._feed.add(take)
+        try:
+            while True:
+                recorded = await queue.get()
+                yield recorded
+                if isinstance(recorded.event, RunFinished):
+                    return
+        finally:
+            self._feed.remove(take)
+
+
+class Symphony:
+    """Made by `symphony.open`; everything in it is closed when that block ends."""
+
+    def __init__(
+        self,
+        home: Home,
+        config: Config,
+        *,
+        store: ArtifactStore,
+        journal: Journal,
+        host: ExtensionHost,
+        audit: AuditLog,
+        tasks: asyncio.TaskGroup,
+        clock: Clock,
+    ) -> None:
+        self.home = home
+        self.config = config
+        self.store = store
+        self.journal = journal
+        self._host = host
+        self._audit = audit
+        self._tasks = tasks
+        self._clock = clock
+
+    async def validate(self, workflow: Workflow, base: Path | None = None) -> list[Problem]:
+        """Everything that is wrong with a workflow. `base` as in `run`."""
+        return validate(workflow, await self._players(workflow, base))
+
+    async def run(
+        self,
+        workflow: Workflow,
+        inputs: Mapping[str, Value],
+        *,
+        run_id: str | None = None,
+        base: Path | None = None,
+    ) -> Run:
+        """Check a workflow and its inputs, and start it.
+
+        Folders of extensions that the workflow names are relative to `base`, by default the
+        current folder. Raises what is wrong before anything starts.
+        """
+        players = await self._players(workflow, base)
+        players.require(workflow)
+        check(workflow, players)
+        bound = checked_inputs(workflow, inputs)
+        id_ = run_id or self._new_id()
+        await self._record("run.started", id_, "begun", {"workflow": workflow.id})
+        feed, control = _Feed(), RunControl()
+        task = self._tasks.create_task(
+            self._perform(id_, workflow, bound, players=players, feed=feed, control=control)
+        )
+        return Run(id_, task, feed, control)
+
+    async def _perform(
+        self,
+        run_id: str,
+        workflow: Workflow,
+        inputs: Mapping[str, Value],
+        *,
+        players: Players,
+        feed: _Feed,
+        control: RunControl,
+    ) -> RunStatus:
+        outcome = "failed"
+        try:
+            status = await perform(
+                workflow,
+                inputs,
+                run_id=run_id,
+                engine=LocalEngine(
+                    players.body, players, default_timeout_s=self.config.run.node_timeout_s
+                ),
+                journal=self.journal,
+                store=self.store,
+                concurrency=self.config.run.nodes_at_once(),
+                observer=feed.take,
+                clock=self._clock,
+                control=control,
+            )
+            outcome = status.state.value
+            return status
+        finally:
+            await self._record("run.finished", run_id, outcome, {})
+
+    async def _players(self, workflow: Workflow, base: Path | None) -> Players:
+        found = await blocking.run(self._discover, workflow, base)
+        return Players(BUILTIN, found, self._host)
+
+    def _discover(self, workflow: Workflow, base: Path | None) -> list[Found]:
+        folders = [(base or Path.cwd()) / folder for folder in workflow.extensions]
+        folders += [Path(folder).expanduser() for folder in self.config.extensions.folders]
+        if self.home.extensions.is_dir():
+            folders.append(self.home.extensions)
+        return discover(folders)
+
+    async def _record(
+        self, action: str, subject: str, outcome: str, details: Mapping[str, Value]
+    ) -> None:
+        await blocking.run(self._audit.append, _user(), action, subject, outcome, details)
+
+    def _new_id(self) -> str:
+        """Sorts by time, and two at the same moment differ."""
+        return f"{self._clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+@asynccontextmanager
+async def open_symphony(home: Path | None = None, **overrides: object) -> AsyncIterator[Symphony]:
+    """Open everything that runs need, for the length of the block.
+
+    `home`, an absolute path, defaults to SYMPHONY_HOME, else to the platform's folder for user
+    data. `overrides` are settings, with `__` between section and key: `run__concurrency=4`. When
+    the block ends, runs that go on are waited for; when it ends with an error, they are cancelled.
+    """
+    place = find_home(os.environ) if home is None else Home(home)
+    flags = {name.replace("__", "."): value for name, value in overrides.items()}
+    config = read_config(place, flags).value
+    await blocking.run(place.create)
+    async with AsyncExitStack() as stack:
+        stack.callback(_log_to(place, config))
+        audit = stack.enter_context(closing(await blocking.run(_open_audit, place)))
+        store = await stack.enter_async_context(open_store(place.artifacts))
+        journal = await stack.enter_async_context(open_journal(place.runs))
+        host = await stack.enter_async_context(open_host(config.extensions))
+        tasks = await stack.enter_async_context(task_scope())
+        yield Symphony(
+            place,
+            config,
+            store=store,
+            journal=journal,
+            host=host,
+            audit=audit,
+            tasks=tasks,
+            clock=SystemClock(),
+        )
+
+
+def _log_to(home: Home, config: Config) -> Callable[[], None]:
+    return configure(config.logging, home.logs)
+
+
+def _open_audit(home: Home) -> AuditLog:
+    return AuditLog(home.audit, SystemClock())
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"

@@ -1,0 +1,132 @@
+"""`symphony run`: perform a workflow file, watched, and show what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+
+from symphony.app import Results, Run, collect, open_symphony
+from symphony.cli._messages import error_lines, write_json
+from symphony.cli._progress import Spectator, format_seconds, watching
+from symphony.commons.errors import EXIT_CODES, EXIT_OK, EXIT_RUN_FAILED, Category
+from symphony.commons.files import format_size
+from symphony.commons.values import Value
+from symphony.execution import NodeState, RunState
+from symphony.workflow import NodeKind, Workflow, load, parse_input
+
+#: Longer values are shown in part; `--json` has them whole.
+SHOWN = 400
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-i", "--input", "given", multiple=True, metavar="NAME=VALUE", help="Give an input its value."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Where to copy the outputs that are files."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def run(file: Path, given: tuple[str, ...], out: Path | None, as_json: bool) -> int:
+    """Run the workflow in FILE and show where its results lie.
+
+    Ctrl-C cancels the run in order, and keeps what is done; a second one stops at once.
+    """
+    workflow = load(file)
+    values = dict(_parsed(workflow, each) for each in given)
+    results = asyncio.run(
+        _perform(workflow, values, base=file.absolute().parent, out=out and out.absolute())
+    )
+    if as_json:
+        write_json(results)
+    else:
+        _show(results)
+    return _exit_code(results)
+
+
+def _parsed(workflow: Workflow, text: str) -> tuple[str, Value]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint="-i")
+    schemas = {str(node.id): node.schema for node in workflow.of_kind(NodeKind.INPUT)}
+    # An unknown name is told with all other faults of the inputs, when they are bound.
+    return name, parse_input(schemas[name], value, name) if name in schemas else value
+
+
+async def _perform(
+    workflow: Workflow, inputs: dict[str, Value], *, base: Path, out: Path | None
+) -> Results:
+    async with open_symphony() as symphony:
+        with watching(workflow.name or workflow.id) as watch:
+            run = await symphony.run(workflow, inputs, base=base)
+            run.watch(Spectator(watch).notice)
+            with _interrupts(run):
+                status = await run.result()
+        folder = out or symphony.home.results / run.id
+        return await collect(workflow, status, symphony.store, folder)
+
+
+@contextmanager
+def _interrupts(run: Run) -> Iterator[None]:
+    """The first Ctrl-C cancels the run; the next one is a KeyboardInterrupt as usual."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        click.echo("Cancelling; Ctrl-C again to stop at once.", err=True)
+        run.cancel("interrupted")
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt, which cancels too
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def _show(results: Results) -> None:
+    """Outputs to stdout; what became of the run to stderr."""
+    for name, value in results.outputs.items():
+        click.echo(f"{click.style(name, bold=True)}: {_text(value)}")
+    colour = {RunState.COMPLETED: "green", RunState.CANCELLED: "yellow"}.get(results.state, "red")
+    counts = dict.fromkeys(NodeState, 0)
+    for node in results.nodes.values():
+        counts[node.state] += 1
+    counted = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    took = format_seconds(results.duration_s)
+    state = click.style(results.state, fg=colour, bold=True)
+    click.echo(f"Run {results.run_id} {state} in {took}: {counted} nodes.", err=True)
+    if results.error is not None:
+        for line in error_lines(results.error):
+            click.echo(line, err=True)
+    stored = sum(artifact.size for artifact in results.artifacts)
+    click.echo(
+        f"Results: {results.folder} ({len(results.artifacts)} artifacts, {format_size(stored)})",
+        err=True,
+    )
+
+
+def _text(value: Value) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return (
+        text
+        if len(text) <= SHOWN
+        else f"{text[:SHOWN]}… ({len(text):,} characters; --json has all)"
+    )
+
+
+def _exit_code(results: Results) -> int:
+    if results.state is RunState.COMPLETED:
+        return EXIT_OK
+    if results.state is RunState.CANCELLED:
+        return EXIT_CODES[Category.CANCELLED]
+    return EXIT_RUN_FAILED

@@ -1,0 +1,32 @@
+"""Where the bodies of nodes run: what the tracker asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from symphony.commons.values import Value
+from symphony.execution import BodyContext
+from symphony.workflow import Node
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTask:
+    """One attempt at a node. `inputs` holds, by port, what edges and parameters give; ports that
+    neither feeds are missing."""
+
+    run_id: str
+    node: Node
+    attempt: int
+    inputs: Mapping[str, Value]
+
+
+class Engine(Protocol):
+    async def run(self, task: NodeTask, context: BodyContext) -> Mapping[str, Value]:
+        """The node's outputs, a value for every port it has.
+
+        A SymphonyError fails the node, any other exception the run. On cancellation the body has
+        ended, or can do no more harm, when this raises `CancelledError`.
+        """
+        ...

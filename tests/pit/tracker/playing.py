@@ -1,0 +1,136 @@
+"""A stage for runs: workflows in a few words, an engine of plain coroutine functions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from symphony.commons.clock import Clock, SystemClock
+from symphony.commons.values import Value
+from symphony.execution import BodyContext, Event, Recorded, RunStatus
+from symphony.pit.artifacts import ArtifactStore, open_store
+from symphony.pit.tracker import (
+    Journal,
+    NodeProgress,
+    NodeTask,
+    RunControl,
+    open_journal,
+    perform,
+)
+from symphony.workflow import Edge, Node, NodeId, NodeKind, PortRef, Workflow
+
+Function = Callable[[Mapping[str, Value], BodyContext], Awaitable[Mapping[str, Value]]]
+
+
+def operator(name: str, use: str = "pass", **params: Value) -> Node:
+    return Node(NodeId(name), NodeKind.OPERATOR, use=use, params=params)
+
+
+def source(name: str, **fields: Value) -> Node:
+    return Node(NodeId(name), NodeKind.INPUT, **fields)  # type: ignore[arg-type]  # as given
+
+
+def sink(name: str, schema: dict[str, Value] | None = None) -> Node:
+    return Node(NodeId(name), NodeKind.OUTPUT, schema=schema or {})
+
+
+def workflow(nodes: list[Node], *edges: str) -> Workflow:
+    """Edges are spelled "a -> b.port"."""
+    pairs = [edge.split(" -> ") for edge in edges]
+    return Workflow(
+        "test",
+        tuple(nodes),
+        tuple(Edge(PortRef.parse(start), PortRef.parse(end)) for start, end in pairs),
+    )
+
+
+class Functions:
+    """An engine that calls the function that a node uses."""
+
+    def __init__(self, functions: Mapping[str, Function]) -> None:
+        self._functions = {"pass": pass_on, **functions}
+
+    async def run(self, task: NodeTask, context: BodyContext) -> Mapping[str, Value]:
+        return await self._functions[task.node.use](task.inputs, context)
+
+
+async def pass_on(inputs: Mapping[str, Value], _: BodyContext) -> Mapping[str, Value]:
+    return {"value": inputs.get("value")}
+
+
+class Gate:
+    """A body that says that it has begun and ends when it is let go."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.open = asyncio.Event()
+        self.cancelled = False
+
+    async def __call__(
+        self, inputs: Mapping[str, Value], context: BodyContext
+    ) -> Mapping[str, Value]:
+        self.entered.set()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        return await pass_on(inputs, context)
+
+
+@dataclass
+class Stage:
+    """Performs workflows with a real journal and a real store in one folder."""
+
+    folder: Path
+    store: ArtifactStore
+    journal: Journal
+    heard: list[Recorded | NodeProgress] = field(default_factory=list)
+    clock: Clock = field(default_factory=SystemClock)
+
+    async def play(
+        self,
+        workflow: Workflow,
+        functions: Mapping[str, Function] | None = None,
+        inputs: Mapping[str, Value] | None = None,
+        *,
+        run_id: str = "run-1",
+        concurrency: int = 4,
+        control: RunControl | None = None,
+    ) -> RunStatus:
+        return await perform(
+            workflow,
+            inputs or {},
+            run_id=run_id,
+            engine=Functions(functions or {}),
+            journal=self.journal,
+            store=self.store,
+            concurrency=concurrency,
+            observer=self.heard.append,
+            clock=self.clock,
+            control=control,
+        )
+
+    @property
+    def events(self) -> list[Event]:
+        return [each.event for each in self.heard if isinstance(each, Recorded)]
+
+
+@asynccontextmanager
+async def open_stage(folder: Path) -> AsyncIterator[Stage]:
+    async with (
+        open_store(folder / "artifacts") as store,
+        open_journal(folder / "runs.db") as journal,
+    ):
+        yield Stage(folder, store, journal)
+
+
+def on_stage(folder: Path, act: Callable[[Stage], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with open_stage(folder) as stage:
+            await act(stage)
+
+    asyncio.run(main())

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from symphony.commons.values import ARTIFACT_SCHEMA
+from symphony.workflow import Catalog, NodeKind, Port, Signature
+
+SIGNATURES = {
+    (NodeKind.OPERATOR, "files.walk"): Signature(
+        inputs=(
+            Port("folder", {"type": "string"}),
+            Port("pattern", {"type": "string"}, required=False, default="**/*"),
+        ),
+        outputs=(Port("files", {"type": "array"}), Port("count", {"type": "integer"})),
+    ),
+    (NodeKind.OPERATOR, "text.template"): Signature(
+        inputs=(
+            Port("template", {"type": "string"}),
+            Port("values", {"type": "object"}, required=False, default={}),
+            Port(
+                "style",
+                {
+                    "$ref": "#/$defs/Style",
+                    "$defs": {
+                        "Style": {
+                            "type": "object",
+                            "properties": {"width": {"type": "integer"}},
+                            "additionalProperties": False,
+                        }
+                    },
+                },
+                required=False,
+            ),
+        ),
+        outputs=(Port("value", {"type": "string"}),),
+    ),
+    (NodeKind.OPERATOR, "page.render"): Signature(
+        inputs=(Port("value", {}),), outputs=(Port("value", ARTIFACT_SCHEMA),)
+    ),
+    (NodeKind.OPERATOR, "bad.ports"): Signature(inputs=(Port("value", {"type": "strnig"}),)),
+    (NodeKind.INSTRUMENT, "file-type"): Signature(
+        inputs=(Port("files", {"type": "array"}),), outputs=(Port("types", {"type": "array"}),)
+    ),
+}
+
+
+class FewNames:
+    """A catalog of what the tests of this room use."""
+
+    def signature(self, kind: NodeKind, use: str) -> Signature | None:
+        return SIGNATURES.get((kind, use))
+
+    def names(self, kind: NodeKind) -> Iterable[str]:
+        return [use for known, use in SIGNATURES if known is kind]
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    return FewNames()
