@@ -30,14 +30,21 @@ class Outcome(NamedTuple):
 class Cli:
     """Runs `symphony` with a fresh home; `prefix` goes before the command, as in `setpriv ...`."""
 
-    def __init__(self, home: Path, work: Path) -> None:
-        self.home = home
-        self.work = work
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.work = folder / "work"
+        self.temporary = folder / "tmp"
+        self.work.mkdir()
+        self.temporary.mkdir()
         self.environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("SYMPHONY_", "COV", "OPENAI"))
-        } | {"SYMPHONY_HOME": str(home), "NO_COLOR": "1"}
+        } | {
+            "SYMPHONY_HOME": str(self.home),
+            "TMPDIR": str(self.temporary),
+            "NO_COLOR": "1",
+        }
 
     def command(self, *arguments: str | Path) -> list[str]:
         return [sys.executable, "-m", "symphony", *map(str, arguments)]
@@ -69,20 +76,20 @@ class Cli:
 
 @pytest.fixture
 def symphony(tmp_path: Path) -> Iterator[Cli]:
-    work = tmp_path / "work"
-    work.mkdir()
-    home = tmp_path / "home"
-    yield Cli(home, work)
-    assert processes_of(home) == [], "a process was left behind"
+    cli = Cli(tmp_path)
+    yield cli
+    assert processes_of(cli) == [], "a process was left behind"
+    assert list(cli.temporary.iterdir()) == [], "a temporary file was left behind"
 
 
-def processes_of(home: Path) -> list[str]:
-    """Commands of the living processes whose environment names this home."""
-    marker = f"SYMPHONY_HOME={home}".encode()
+def processes_of(cli: Cli) -> list[str]:
+    """Commands of the living processes that were started by this command line: an extension's
+    environment is nearly empty, but it is told where temporary files go."""
+    marker = f"TMPDIR={cli.temporary}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if marker in (entry / "environ").read_bytes():
+            if marker in (entry / "environ").read_bytes().split(b"\0"):
                 found.append((entry / "cmdline").read_text().replace("\0", " "))
         except OSError:
             continue  # it ended while we looked

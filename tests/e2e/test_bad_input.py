@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import SAMPLES, Cli
+from .conftest import SAMPLES, Cli, Outcome
 
 WriteWorkflow = Callable[..., Path]
 
@@ -28,7 +28,7 @@ HELLO: list[dict[str, Any]] = [
     },
     {"id": "greeting", "kind": "output"},
 ]
-HELLO_EDGES = ("name -> greet.values.name", "greet -> greeting")
+HELLO_EDGES = ("name -> greet.with.name", "greet -> greeting")
 
 
 def no_traceback(text: str) -> bool:
@@ -79,7 +79,7 @@ def test_cycle_is_shown_as_a_path(symphony: Cli, write_workflow: WriteWorkflow) 
         {"id": name, "kind": "operator", "use": "value.expression", "params": {"expression": "v"}}
         for name in ("a", "b", "c")
     ]
-    edges = ("a -> b.values.v", "b -> c.values.v", "c -> a.values.v")
+    edges = ("a -> b.with.v", "b -> c.with.v", "c -> a.with.v")
     outcome = symphony("run", write_workflow(nodes, *edges))
     assert outcome.code == 3
     assert "a -> b -> c -> a" in outcome.stderr
@@ -145,7 +145,8 @@ def test_unreadable_folder(symphony: Cli, write_workflow: WriteWorkflow) -> None
         prefix=without_override(),
     )
     locked.chmod(0o700)
-    assert outcome.code == 6
+    assert outcome.code == 3
+    assert "was refused" in outcome.stderr
     assert str(locked) in outcome.stderr
     assert no_traceback(outcome.stderr)
 
@@ -153,7 +154,8 @@ def test_unreadable_folder(symphony: Cli, write_workflow: WriteWorkflow) -> None
 def test_folder_that_does_not_exist(symphony: Cli, write_workflow: WriteWorkflow) -> None:
     path = write_workflow(FOLDER_NODES, *FOLDER_EDGES)
     outcome = symphony("run", path, "-i", "folder=nowhere")
-    assert outcome.code == 4
+    assert outcome.code == 3
+    assert "input 'folder'" in outcome.stderr
     assert "nowhere" in outcome.stderr
 
 
@@ -182,23 +184,27 @@ def test_binary_file_where_text_is_expected_keeps_the_other_branch(
     assert "picture.bin" in outcome.stderr
 
 
-def extension_nodes(use: str, **params: Any) -> list[dict[str, Any]]:
+def misbehaving(how: str) -> list[dict[str, Any]]:
     return [
-        {"id": "ext", "kind": "operator", "use": use, "params": params, "timeout_s": 5},
+        {
+            "id": "ext",
+            "kind": "operator",
+            "use": "misbehave",
+            "params": {"how": how},
+            "timeout_s": 2,
+        },
         {"id": "out", "kind": "output"},
         *HELLO,
     ]
 
 
-def run_extension(symphony: Cli, write: WriteWorkflow, use: str, **params: Any) -> Any:
-    path = write(
-        extension_nodes(use, **params), "ext -> out", *HELLO_EDGES, extensions=[str(SAMPLES)]
-    )
+def run_extension(symphony: Cli, write: WriteWorkflow, how: str) -> Outcome:
+    path = write(misbehaving(how), "ext -> out", *HELLO_EDGES, extensions=[str(SAMPLES)])
     return symphony("run", path, "-i", "name=Ada", "--json")
 
 
 def test_extension_that_crashes(symphony: Cli, write_workflow: WriteWorkflow) -> None:
-    outcome = run_extension(symphony, write_workflow, "crash")
+    outcome = run_extension(symphony, write_workflow, "exit_at_once")
     assert outcome.code == 1
     assert outcome.document["nodes"]["ext"]["error"]["code"] == "extensions.crashed"
     assert outcome.document["outputs"] == {"greeting": "Hello Ada"}
@@ -217,7 +223,7 @@ def test_extension_that_hangs_is_ended_at_its_timeout(
 def test_extension_that_prints_does_not_disturb_stdout(
     symphony: Cli, write_workflow: WriteWorkflow
 ) -> None:
-    outcome = run_extension(symphony, write_workflow, "noisy")
+    outcome = run_extension(symphony, write_workflow, "print_everywhere")
     assert outcome.code == 0
     assert outcome.document["state"] == "completed"
 
@@ -226,7 +232,7 @@ def test_interrupt_cancels_the_run_and_keeps_what_is_done(
     symphony: Cli, write_workflow: WriteWorkflow
 ) -> None:
     path = write_workflow(
-        extension_nodes("hang"), "ext -> out", *HELLO_EDGES, extensions=[str(SAMPLES)]
+        misbehaving("hang"), "ext -> out", *HELLO_EDGES, extensions=[str(SAMPLES)]
     )
     process = symphony.start("run", path, "-i", "name=Ada", "--json")
     assert process.stderr is not None
@@ -260,7 +266,7 @@ def test_full_disk(symphony: Cli, write_workflow: WriteWorkflow, tmp_path: Path)
         ]
         source = symphony.work / "large.txt"
         source.write_text("".join(f"{number:09d}\n" for number in range(90_000)))
-        path = write_workflow(nodes, "text -> read.path", "read -> big.values.x", "big -> out")
+        path = write_workflow(nodes, "text -> read.path", "read -> big.with.x", "big -> out")
         outcome = symphony("run", path, "-i", f"text={source}", "--json")
         left = [str(each) for each in symphony.home.rglob("*") if "tmp" in each.name]
     finally:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from symphony.commons.errors import Category, leaves
 from symphony.execution import CorruptEvent, ExecutionError, ImpossibleEvent, UnknownEvent
 
+UNKNOWN = "The journal holds an event of the kind 'node.paused', which this Symphony does not know."
+
 
 def test_every_error_says_what_happened_and_under_which_code() -> None:
     errors: list[ExecutionError] = [
@@ -21,8 +23,7 @@ def test_every_error_says_what_happened_and_under_which_code() -> None:
         (
             "execution.unknown_event",
             Category.UNAVAILABLE,
-            "The journal holds an event of the kind 'node.paused', "
-            "which this Symphony does not know.",
+            UNKNOWN,
         ),
         (
             "execution.corrupt_event",

@@ -26,7 +26,11 @@ SIGNATURES = {
                     "$defs": {
                         "Style": {
                             "type": "object",
-                            "properties": {"width": {"type": "integer"}},
+                            "properties": {
+                                "width": {"type": "integer"},
+                                "font": {"type": "string"},
+                            },
+                            "required": ["width"],
                             "additionalProperties": False,
                         }
                     },

@@ -200,6 +200,25 @@ def test_whatever_the_document_it_is_a_workflow_or_has_problems_of_our_own(
     assert all("Expected" not in problem for problem in problems_of(document))
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('"from": "greet"', '"from": "greet.value.part"'),
+        ('"to": "greeting"', '"to": "greeting.value.a.b"'),
+        ('"to": "greeting"', '"to": "greeting."'),
+        ('"to": "greeting"', '"to": ""'),
+    ],
+)
+def test_an_end_of_an_edge_that_is_spelled_wrong_is_enough(good: str, bad: str) -> None:
+    with pytest.raises(WorkflowInvalid, match=r"must be an (in|out)put port") as caught:
+        loads(HELLO.replace(good, bad))
+    assert len(caught.value.problems) == 1
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert loads("\ufeff" + HELLO) == loads(HELLO)
+
+
 def test_every_field_has_its_words() -> None:
     forms = (FileForm, Node, EdgeForm)
     fields = {field.encode_name for form in forms for field in msgspec.structs.fields(form)}

@@ -213,6 +213,20 @@ def test_members_of_a_port_add_up_and_never_overlap(catalog: Catalog) -> None:
     )
 
 
+def test_a_parameter_that_edges_complete_need_not_fit_alone(catalog: Catalog) -> None:
+    counted = node("walk", "files.walk", folder=".")
+    page = node("page", "text.template", template="x", style={"font": "mono"})
+    assert shown(catalog, [counted, page], "walk.count -> page.style.width") == []
+    (lone,) = shown(catalog, [page])
+    assert lone[0] == "/nodes/0/params/style"
+    assert "required" in lone[1]
+
+
+def test_of_two_nodes_with_one_id_the_first_counts(catalog: Catalog) -> None:
+    nodes = [node("walk", "files.walk", folder="."), node("walk", "files.walk", oops=1)]
+    assert shown(catalog, nodes) == [("/nodes/1/id", "Node 2 has the id 'walk', as has node 1.")]
+
+
 def test_members_must_be_possible(catalog: Catalog) -> None:
     nodes = [node("walk", "files.walk", folder="."), node("page", "text.template")]
     lines = (

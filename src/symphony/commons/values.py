@@ -7,11 +7,15 @@ Files, images and large results never travel as bytes; they go into the artifact
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
+if TYPE_CHECKING:
+    Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
+else:
+    # msgspec reads annotations when it decodes, and knows no recursive alias.
+    Value = Any
 
 #: JSON Schema of a port that carries a reference to an artifact.
 ARTIFACT_SCHEMA: dict[str, Value] = {

@@ -5,18 +5,13 @@ Events are only ever added: a kind, once recorded, keeps its name and the meanin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import msgspec
 
 from symphony.commons.errors import ErrorRecord
-from symphony.commons.values import ArtifactRef
+from symphony.commons.values import ArtifactRef, Value
 from symphony.execution._states import RunState
-
-if TYPE_CHECKING:
-    from symphony.commons.values import Value
-else:
-    Value = Any  # msgspec reads annotations when it decodes, and knows no recursive alias
 
 
 class RunCreated(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import Final, assert_never
 
 import msgspec
 
 from symphony.commons.errors import ErrorRecord
 from symphony.commons.states import Transitions
-from symphony.commons.values import ArtifactRef
+from symphony.commons.values import ArtifactRef, Value
 from symphony.execution._errors import ImpossibleEvent
 from symphony.execution._events import (
     NodeCancelled,
@@ -25,11 +25,6 @@ from symphony.execution._events import (
     kind_of,
 )
 from symphony.execution._states import NODE_TRANSITIONS, RUN_TRANSITIONS, NodeState, RunState
-
-if TYPE_CHECKING:
-    from symphony.commons.values import Value
-else:
-    Value = Any  # msgspec reads annotations when it decodes, and knows no recursive alias
 
 _RUN: Final = Transitions(RunState, RUN_TRANSITIONS)
 _NODE: Final = Transitions(NodeState, NODE_TRANSITIONS)

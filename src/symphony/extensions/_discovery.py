@@ -46,20 +46,23 @@ def discover(folders: Iterable[Path]) -> list[Found]:
     The order is that of the folders, then of the names in them. Of two with the same id the
     second is the one in error.
     """
-    found: list[Found] = []
+    places: dict[Path, Found] = {}
     first: dict[str, Path] = {}
-    for folder in dict.fromkeys(folder.resolve() for folder in folders):
-        for each in _look_in(folder):
-            if each.manifest is None:
-                found.append(each)
-                continue
-            earlier = first.setdefault(each.manifest.id, each.folder)
-            if earlier == each.folder:
-                found.append(each)
-            else:
-                clash = ExtensionDuplicate(each.manifest.id, each.folder, earlier)
-                found.append(replace(each, error=clash))
-    return found
+    for folder in folders:
+        for found in _look_in(folder.resolve()):
+            if found.folder not in places:
+                places[found.folder] = _unless_second(found, first)
+    return list(places.values())
+
+
+def _unless_second(found: Found, first: dict[str, Path]) -> Found:
+    if found.manifest is None:
+        return found
+    name = found.manifest.id
+    earlier = first.setdefault(name, found.folder)
+    if earlier == found.folder:
+        return found
+    return replace(found, error=ExtensionDuplicate(name, found.folder, earlier))
 
 
 def _look_in(folder: Path) -> Iterator[Found]:

@@ -60,8 +60,8 @@ from symphony.sdk import (
 )
 
 #: Isolated from the user's Python settings and from the folder; the extension's own folder is put
-#: on the path when its code is loaded. A fault in native code leaves a traceback in the log.
-PROGRAM = (sys.executable, "-I", "-X", "utf8", "-X", "faulthandler", "-m", "symphony.sdk")
+#: on the path when its code is loaded.
+PROGRAM = (sys.executable, "-I", "-X", "utf8", "-m", "symphony.sdk")
 
 #: How long a process that has closed its channel may take to exit.
 EXIT_GRACE_S = 1.0

@@ -34,8 +34,6 @@ OperatorContext: TypeAlias = BodyContext
 
 Function: TypeAlias = "Callable[..., Any]"
 
-#: `Value` is recursive, which the schema writer does not take; to it a port of any value is Any.
-_NAMES_OF_VALUES = {"Value": Any}
 _PORT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
@@ -111,7 +109,7 @@ def operator(name: str, *, title: str = "") -> Callable[[Function], Operator]:
 
 def _hints(name: str, function: Function) -> dict[str, Any]:
     try:
-        return get_type_hints(function, localns=_NAMES_OF_VALUES, include_extras=True)
+        return get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
         raise OperatorInvalid(name, f"its annotations cannot be read: {error}") from error
 
@@ -161,7 +159,7 @@ def _fields(result: object) -> dict[str, Any] | None:
         names = [field.name for field in dataclasses.fields(result)]
     else:
         return None
-    hints = get_type_hints(result, localns=_NAMES_OF_VALUES, include_extras=True)
+    hints = get_type_hints(result, include_extras=True)
     return {name: hints[name] for name in names}
 
 

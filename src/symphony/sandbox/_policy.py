@@ -73,7 +73,8 @@ def probe() -> Capabilities:
             Layer(
                 "cleanup",
                 LayerState.DEGRADED,
-                "a program that leaves its session and wipes its environment is not found",
+                "a program that leaves its session outlives a host that is killed, and any host "
+                "if it also wipes its environment",
             ),
             Layer("files", LayerState.ABSENT, not_built),
             Layer("network", LayerState.ABSENT, not_built),

@@ -6,6 +6,7 @@ libraries expect to be. The host sees to it that both outputs end up in its log.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 from collections.abc import Mapping
@@ -47,6 +48,8 @@ def main() -> None:
     if descriptor is None:
         sys.stderr.write("symphony.sdk is started by a host, not by hand.\n")
         sys.exit(EXIT_USAGE)
+    # A fault in native code leaves a traceback in the log.
+    faulthandler.enable(all_threads=False)
     # Lines reach the log as they are printed, also those just before a crash.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
@@ -172,7 +175,7 @@ def _entry(about: Load) -> type[Operator]:
     base = BASES[about.type]
     if not isinstance(entry, type) or not issubclass(entry, base):
         raise _no_entry(about, f"{attribute!r} is not a class derived from {base.__name__}")
-    if not callable(vars(entry).get("run", getattr(entry, "run", None))):
+    if not any("run" in vars(each) for each in entry.__mro__):
         raise _no_entry(about, f"{attribute} has no method 'run'")
     return entry
 

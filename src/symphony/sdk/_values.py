@@ -18,8 +18,9 @@ SMALLEST_INT, LARGEST_INT = -(2**63), 2**64 - 1
 def check_value(extension: str, port: str, value: object) -> Value:
     """`value`, which is returned as it is; raises BadValue that says where in it the fault lies.
 
-    A tuple passes, and arrives as a list. Refused are NaN and infinities, keys that are not text, bytes, anything JSON has no word for,
-    text with lone surrogates, integers over 64 bits and nesting deeper than 100.
+    Tuples pass, and arrive as lists. Refused are NaN and infinities, keys that are not text, bytes
+    and whatever else JSON has no word for, text with lone surrogates, integers over 64 bits, and
+    nesting deeper than 100.
     """
     fault = _fault(value, 0)
     if fault is not None:

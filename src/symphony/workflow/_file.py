@@ -5,22 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from symphony.commons.files import read_text
 from symphony.commons.names import did_you_mean
+from symphony.commons.values import Value
 from symphony.workflow._errors import Problem, ProblemCode, WorkflowInvalid
 from symphony.workflow._json import MAX_BYTES, layout, parse
 from symphony.workflow._model import Edge, Node, NodeKind, PortRef, Workflow
 from symphony.workflow._scanner import pointer_to
 from symphony.workflow._source import Source
-
-if TYPE_CHECKING:
-    from symphony.commons.values import Value
-else:
-    Value = Any  # msgspec reads annotations when it decodes, and knows no recursive alias
 
 #: The format that is written, and the newest that is read.
 FORMAT: Final = 1

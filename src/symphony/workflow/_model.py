@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NewType, Protocol
+from typing import NewType, Protocol
 
 import msgspec
 
+from symphony.commons.values import Value
 from symphony.workflow._source import Source
-
-if TYPE_CHECKING:
-    from symphony.commons.values import Value
-else:
-    Value = Any  # msgspec reads annotations when it decodes, and knows no recursive alias
 
 NodeId = NewType("NodeId", str)
 

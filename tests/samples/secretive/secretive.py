@@ -12,7 +12,7 @@ class Secretive(Operator):
                 return refusal.cause
         secret = context.secret(name)
         if leak == "print":
-            print("the key is", secret)
+            print("the key is", secret)  # noqa: T201 - what it is for
         if leak == "raise":
             raise RuntimeError(f"401 for key {secret}")
         if leak == "log":

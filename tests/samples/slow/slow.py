@@ -19,4 +19,4 @@ class Slow(Instrument):
         return steps
 
     def unload(self) -> None:
-        print("unloaded")
+        print("unloaded")  # noqa: T201 - what it is for

@@ -25,6 +25,7 @@ from symphony.execution import (
     NodeCancelled,
     NodeFailed,
     NodeStarted,
+    Recorded,
     RunCancelling,
     RunCreated,
     RunFinished,
@@ -33,7 +34,7 @@ from symphony.execution import (
     RunStatus,
 )
 from symphony.pit.artifacts import ArtifactStore
-from symphony.pit.tracker._context import NodeContext, Observer, Surroundings
+from symphony.pit.tracker._context import NodeContext, NodeProgress, Observer, Surroundings
 from symphony.pit.tracker._control import RunControl
 from symphony.pit.tracker._engine import Engine, NodeTask
 from symphony.pit.tracker._errors import OutputInvalid
@@ -55,7 +56,9 @@ from symphony.workflow import (
     Graph,
     Node,
     NodeKind,
+    PortRef,
     Workflow,
+    assemble,
     bind_inputs,
     dumps,
     fingerprint,
@@ -150,7 +153,7 @@ async def _play(
             state = await performance.end()
             watch.cancel()
     except Exception as error:
-        recorder.append(RunFinished(RunState.FAILED, _record_of(error)))
+        await recorder.record_end(RunFinished(RunState.FAILED, _record_of(error)))
         raise
     await recorder.record_end(RunFinished(state))
 
@@ -186,7 +189,7 @@ class _Performance:
         self._values = Values(workflow)
         self._loop = asyncio.get_running_loop()
         self._surroundings = Surroundings(
-            recorder.status, store, recorder.observer, recorder.clock, self._loop
+            recorder.status, store, self._tell_progress, recorder.clock, self._loop
         )
         self._ready: deque[StartNode] = deque()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -207,6 +210,14 @@ class _Performance:
             self._recorder.record(event)
             self._ready.clear()
             self._act(self._tracker.handle(event))
+
+    def _tell_progress(self, heard: Recorded | NodeProgress) -> None:
+        """Called by the loop, to whom an error of the observer would be none of its business."""
+        try:
+            self._recorder.tell(heard)
+        except Exception as error:  # noqa: BLE001 - it ends the run
+            if not self._ended.done():
+                self._ended.set_exception(error)
 
     def _act(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -282,13 +293,15 @@ class _Performance:
         self._values.put(node.id, kept)
         return event
 
-    async def _outputs(self, task: NodeTask, given: Mapping[str, Held]) -> Mapping[str, Held]:
+    async def _outputs(self, task: NodeTask, given: Mapping[PortRef, Held]) -> Mapping[str, Held]:
         match task.node.kind:
             case NodeKind.INPUT:
                 return held(task, {DEFAULT_PORT: self._inputs[task.node.id]})
             case NodeKind.OUTPUT:
                 _require_fit(task)
-                return given or held(task, task.inputs)
+                # As it came, so that what is spilled already is not spilled again.
+                whole = {at.port: value for at, value in given.items() if not at.member}
+                return whole or held(task, task.inputs)
         context = NodeContext(task.node.id, task.attempt, self._surroundings)
         with bound(run=task.run_id, node=task.node.id):
             try:
@@ -297,10 +310,12 @@ class _Performance:
                 context.end()
 
 
-def _inputs(node: Node, given: Mapping[str, Held]) -> dict[str, Value]:
+def _inputs(node: Node, given: Mapping[PortRef, Held]) -> dict[str, Value]:
     """A body may do with them what it likes, so the parameters are copied too."""
-    params = msgspec.json.decode(msgspec.json.encode(node.params)) if node.params else {}
-    return {**params, **{port: value.copy() for port, value in given.items()}}
+    if node.params:
+        params = msgspec.json.decode(msgspec.json.encode(node.params))
+        node = msgspec.structs.replace(node, params=params)
+    return assemble(node, {at: value.copy() for at, value in given.items()})
 
 
 def _require_fit(task: NodeTask) -> None:

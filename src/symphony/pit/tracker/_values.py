@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from symphony.commons.values import ArtifactRef, Value
-from symphony.workflow import Edge, Workflow
+from symphony.workflow import Edge, PortRef, Workflow
 
 _Place: TypeAlias = tuple[str, str]
 
@@ -45,9 +45,9 @@ class Values:
             if (node, port) in self._consumers:
                 self._held[node, port] = held
 
-    def given_to(self, node: str) -> dict[str, Held]:
-        """What the edges into a node bring, by its ports. What feeds it must have completed."""
-        return {edge.target.port: self._held[_place(edge)] for edge in self._feeding[node]}
+    def given_to(self, node: str) -> dict[PortRef, Held]:
+        """What the edges into a node bring, by where. What feeds it must have completed."""
+        return {edge.target: self._held[_place(edge)] for edge in self._feeding[node]}
 
     def release(self, node: str) -> None:
         """This node has ended: what it alone still needed can go."""
