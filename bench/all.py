@@ -46,7 +46,7 @@ def table(area: str, rows: list[dict[str, object]]) -> str:
 
 
 def main() -> None:
-    scripts = sorted(path for path in HERE.glob("*.py") if path.name not in ("all.py",))
+    scripts = sorted(path for path in HERE.glob("*.py") if path.name != "all.py")
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, {datetime.datetime.now(datetime.UTC).date()}"

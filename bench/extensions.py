@@ -87,6 +87,9 @@ class Desk:
         raise NotImplementedError
 
 
+def discard(_line: str) -> None: ...
+
+
 def ms_since(start: float) -> float:
     return (time.perf_counter() - start) * 1000
 
@@ -95,7 +98,7 @@ async def hello_and_kill() -> tuple[float, float]:
     """From the request to the first frame; from the kill until all is gone."""
     start = time.perf_counter()
     async with (
-        spawn(Policy(PROGRAM, Path("/")), lambda line: None) as process,
+        spawn(Policy(PROGRAM, Path("/")), discard) as process,
         open_channel(process.channel) as channel,
     ):
         frame = await channel.receive()
@@ -176,7 +179,9 @@ async def calls(host: ExtensionHost, found: Found, value: Value, rounds: int) ->
     return ms_since(start) / rounds
 
 
-def row(measure: str, pairs: list[tuple[float, float]], peer_name: str, goal: float) -> Row:
+def row(
+    measure: str, pairs: list[tuple[float, float]], peer_name: str, goal: float | None = None
+) -> Row:
     ours, peer = (statistics.median(side) for side in zip(*pairs, strict=True))
     return {
         "measure": measure,
@@ -184,8 +189,8 @@ def row(measure: str, pairs: list[tuple[float, float]], peer_name: str, goal: fl
         "peer": round(peer, 4),
         "peer_name": peer_name,
         "ratio": round(ours / peer, 3),
-        "goal": f"< {goal:g} ms",
-        "met": ours < goal,
+        "goal": None if goal is None else f"< {goal:g} ms",
+        "met": None if goal is None else ours < goal,
     }
 
 
@@ -199,7 +204,7 @@ async def start_rows(passes: int) -> list[Row]:
     start_peer = "python -I -c pass, start to exit"
     return [
         row("spawn to hello, ms", hellos, start_peer, 100),
-        row("first call (spawn, load, run), ms", firsts, start_peer, 150),
+        row("first call (spawn, load, run), ms", firsts, start_peer),
         row("kill to gone, ms", kills, "kill and wait", 20),
     ]
 
@@ -215,8 +220,8 @@ async def call_rows(passes: int, rounds: int) -> list[Row]:
                 large.append((await calls(host, found, text, 5), bare_large(5)))
     peer = "bare socket pair, blocking"
     return [
-        row("call round trip, small value, ms", small, peer, 0.5),
-        row("call round trip, 1 MiB of text, ms", large, peer, 10),
+        row("call round trip, small value, ms", small, peer, 0.3),
+        row("call round trip, 1 MiB of text, ms", large, peer),
     ]
 
 
@@ -235,10 +240,10 @@ def main() -> None:
         print(json.dumps(rows, indent=2))
         return
     for each in rows:
-        met = "met" if each["met"] else "NOT MET"
+        goal = f"{each['goal']}: {'met' if each['met'] else 'NOT MET'}" if each["goal"] else ""
         print(
             f"{each['measure']:36} {each['ours']:>9} {each['peer']:>9} ({each['peer_name']})"
-            f"  x{each['ratio']}  {each['goal']} {met}"
+            f"  x{each['ratio']}  {goal}"
         )
 
 

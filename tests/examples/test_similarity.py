@@ -24,7 +24,9 @@ def duplicates(load: Callable[[str, str], Any]) -> Any:
 
 
 def unit(rows: NDArray[np.float64]) -> Floats:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    found: Floats = (rows / lengths).astype(np.float32)
+    return found
 
 
 def bunches(sizes: list[int], *, spread: float = 0.05, dimensions: int = 32) -> Floats:

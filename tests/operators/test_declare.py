@@ -181,16 +181,18 @@ def test_functions_that_cannot_be_operators_are_refused_where_they_are_decorated
 
 
 def test_a_cancelled_call_does_not_wait_for_its_thread(context: BodyContext) -> None:
-    release = threading.Event()
+    release, ended = threading.Event(), threading.Event()
 
     @operator("test.hang")
     def hang() -> None:
-        release.wait(30)
+        release.wait(5)
+        ended.set()
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await hang({}, context)
+        assert not ended.is_set()
 
     try:
         asyncio.run(main())

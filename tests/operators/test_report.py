@@ -212,8 +212,7 @@ def test_render_keeps_the_page_as_an_artifact() -> None:
 def test_render_draws_the_times_it_is_given() -> None:
     desk = Desk()
     timings: Value = [{"node": "walk", "start_s": 0, "duration_s": 1.5, "state": "completed"}]
-    given_ = {"title": "t", "blocks": [], "timings": timings}
-    asyncio.run(report.render(given_, desk))
+    asyncio.run(report.render({"title": "t", "blocks": [], "timings": timings}, desk))
     page = Outline(desk.kept["blake3:00"])
     assert "How the run went" in page.words
     assert "walk" in page.words

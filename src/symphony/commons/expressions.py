@@ -127,10 +127,11 @@ class Expression:
         expression writes them, then by alphabet. Only the variables in `names` are converted:
         a large one costs about 0.4 us a value.
         """
-        missing = self.names - values.keys()
-        if missing:
-            raise ExpressionFailed(self.text, f"no value for {', '.join(sorted(missing))}")
-        data = {name: values[name] for name in self.names}
+        try:
+            data = {name: values[name] for name in self.names}
+        except KeyError:
+            missing = ", ".join(sorted(self.names - values.keys()))
+            raise ExpressionFailed(self.text, f"no value for {missing}") from None
         self._check_values(data)
         try:
             outcome = self._program.eval(data=data)

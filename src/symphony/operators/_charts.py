@@ -25,6 +25,9 @@ EDGE_PX = 14
 #: The share of a chart's width that the label below a column needs.
 LABEL_WIDTH = 0.13
 
+#: Values from here on, and those that are no number, are not drawn: the axis would overflow.
+LARGEST = 1e300
+
 _BYTE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -105,7 +108,7 @@ class Columns:
 
 def columns(values: Iterable[float], scale: Scale, unit: Unit, most: int = 24) -> Columns:
     """Bins over `values`; on a log scale, zero and below share a first column that starts at 0."""
-    kept = sorted(value for value in values if math.isfinite(value))
+    kept = sorted(value for value in values if abs(value) < LARGEST)
     if not kept:
         return Columns((), (), 0, "")
     edges = _log_edges(kept, most) if scale == "log" else _linear_edges(kept, most)
@@ -192,7 +195,7 @@ class Markers:
 
 def markers(points: Sequence[tuple[float, float, str, str]], height: int) -> Markers:
     """Points (x, y, label, group) spread over the plot, y upwards; groups as they first occur."""
-    finite = [point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])]
+    finite = [point for point in points if abs(point[0]) < LARGEST and abs(point[1]) < LARGEST]
     numbers: dict[str, int] = {}
     counts: list[int] = []
     for *_, group in finite:

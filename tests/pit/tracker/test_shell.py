@@ -162,7 +162,7 @@ def test_waiting_bodies_overlap(tmp_path: Path) -> None:
     on_stage(tmp_path, act)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(graph=dags(), broken=st.sets(st.integers(0, 11)), concurrency=st.integers(1, 3))
 def test_random_graphs_end_with_every_node_where_it_belongs(
     tmp_path_factory: pytest.TempPathFactory,

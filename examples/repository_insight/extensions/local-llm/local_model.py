@@ -13,6 +13,9 @@ CONTEXT_TOKENS = 2048
 PROMPT_CHARACTERS = 3 * (CONTEXT_TOKENS - 512)
 
 
+REPEAT_PENALTY = 1.3
+
+
 class ModelMissing(Exception):
     """The runtime or the weights are not there; the message says how to get them."""
 
@@ -71,6 +74,8 @@ def answer(server: ChatServer, prompt: str, *, max_tokens: int) -> str:
             "messages": [{"role": "user", "content": prompt[:PROMPT_CHARACTERS]}],
             "max_tokens": max_tokens,
             "temperature": 0,
+            # Small models fall into loops without it.
+            "repeat_penalty": REPEAT_PENALTY,
         }
     )
     if "error" in reply:

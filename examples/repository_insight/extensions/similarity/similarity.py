@@ -7,11 +7,12 @@ import msgspec
 import numpy as np
 from clusters import Clustering, find_clusters, name_clusters, project
 from duplicates import find_groups
+from excerpts import prose
 
 from symphony.sdk import Context, Operator
 
 EXAMPLES = 4
-EXCERPT = 500
+EXCERPT = 250
 
 
 class Text(msgspec.Struct):
@@ -96,7 +97,7 @@ def _described(
                 "name": ", ".join(words) or _nameless(cluster, clustering),
                 "size": len(clustering.members(cluster)),
                 "examples": [paths[number] for number in central],
-                "excerpt": "\n\n".join(texts[number][:EXCERPT] for number in central[:2]),
+                "excerpt": " ".join(prose(texts[number], EXCERPT) for number in central).strip(),
             }
         )
     return described

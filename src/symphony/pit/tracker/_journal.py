@@ -57,7 +57,10 @@ _MIGRATIONS = (
     """,
 )
 _LATEST = "SELECT run FROM runs ORDER BY number DESC LIMIT ?"
-_MILESTONES = "SELECT body FROM events WHERE kind LIKE 'run.%' AND run = ? ORDER BY seq"
+# Left to itself SQLite reads every event of the run.
+_MILESTONES = """
+    SELECT body FROM events INDEXED BY milestones WHERE kind LIKE 'run.%' AND run = ? ORDER BY seq
+"""
 _EVENTS = "SELECT body FROM events WHERE run = ? ORDER BY seq"
 _DOCUMENT = "SELECT document FROM runs JOIN workflows USING (fingerprint) WHERE run = ?"
 
