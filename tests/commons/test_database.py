@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from symphony.commons.database import Database, open_shared_database
-from symphony.commons.files import FileNotPermitted
+from symphony.commons.files import DiskFull, FileNotPermitted
 
 MIGRATIONS = ("CREATE TABLE notes (text TEXT PRIMARY KEY) STRICT;",)
 
@@ -127,22 +127,26 @@ def test_bad_change_is_undone_alone_within_a_group(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_failing_disk_fails_every_change_of_the_transaction(tmp_path: Path) -> None:
+def test_failing_disk_fails_every_change_of_the_transaction_and_nothing_is_tried_again(
+    tmp_path: Path,
+) -> None:
     entered, release = threading.Event(), threading.Event()
+    faults = [DiskFull(tmp_path)]
 
-    def forbid(connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA query_only = ON")
+    def fails_once(_: object) -> None:
+        while faults:
+            raise faults.pop()
 
     async def main() -> None:
         async with opened(tmp_path) as database:
             database.submit(held(entered, release))
             await asyncio.to_thread(entered.wait, 10)
-            group = [database.submit(change) for change in (add("a"), forbid, add("b"))]
+            group = [database.submit(change) for change in (add("a"), fails_once, add("b"))]
             release.set()
             outcomes = await asyncio.gather(
                 *map(asyncio.wrap_future, group), return_exceptions=True
             )
-            assert [type(each) for each in outcomes] == [FileNotPermitted] * 3
+            assert [type(each) for each in outcomes] == [DiskFull] * 3
             assert await database.read(texts) == []
 
     asyncio.run(main())

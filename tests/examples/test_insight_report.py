@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from symphony.operators._blocks import Block
 from symphony.operators._page import render_html
-from symphony.operators._report import Block
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_a_line_feed_in_a_name_does_not_make_two_names(findings: Any, layout: An
 
 def test_each_cluster_has_its_summary_beside_it(findings: Any, layout: Any) -> None:
     table = block(layout, findings, "Clusters", summaries=["They send mail."])
-    assert table["columns"][-1] == {"title": "Summary by the local language model"}
+    assert table["columns"][-1] == {"title": "Summary by a small language model; may be wrong"}
     assert table["rows"][0][-1] == "They send mail."
     assert len(block(layout, findings, "Clusters")["columns"]) == 3
 

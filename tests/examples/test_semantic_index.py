@@ -115,6 +115,11 @@ def test_a_packed_index_answers_as_before(index_module: Any) -> None:
     assert again.pack() == index.pack()
 
 
+def test_a_query_embedded_by_another_model_is_refused(index_module: Any) -> None:
+    with pytest.raises(index_module.OtherModel, match="made with the model 'wordllama'"):
+        built(index_module).search("gzip", np.zeros(384, dtype=np.float32), top=5)
+
+
 def damaged(entries: dict[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -176,10 +181,18 @@ def test_the_operator_indexes_and_answers(call: Callable[..., Any], desk: Any) -
         "vectors": rows([[1, 0], [0, 1]]),
         "paths": ["a", "b"],
         "model": "wordllama",
+        "index": {},
         "top": 10,
     }
     asked = call("semantic-index", query="zebra", query_vectors=rows([[1, 0]]), **given_)
     assert [(hit["path"], hit["by"]) for hit in asked["hits"]] == [("a", "both")]
+    again = call(
+        "semantic-index",
+        query="zebra",
+        query_vectors=rows([[1, 0]]),
+        **{**given_, "texts": {}, "vectors": {}, "index": asked["index"]},
+    )
+    assert again == asked
     silent = call("semantic-index", query="  ", query_vectors=rows([]), **given_)
     assert silent["hits"] == []
     assert silent["index"] == asked["index"]

@@ -47,6 +47,11 @@ def test_bunches_that_lie_apart_are_found_largest_first(clusters: Any) -> None:
     assert list(found.labels) == [2] * 10 + [0] * 40 + [1] * 25
 
 
+def test_texts_that_are_much_alike_are_still_told_apart_in_several_groups(clusters: Any) -> None:
+    rows = np.abs(np.random.default_rng(2).normal(1, 0.3, size=(400, 64)))
+    assert clusters.find_clusters(unit(rows)).count >= 6
+
+
 def test_the_same_vectors_give_the_same_clusters(clusters: Any) -> None:
     rows = unit(np.random.default_rng(7).normal(size=(200, 16)))
     one, other = clusters.find_clusters(rows), clusters.find_clusters(rows)
@@ -182,6 +187,26 @@ def test_pairs_found_in_slices_are_those_found_at_once(
     assert all(
         one < other and product[one, other] >= duplicates.NEAR - 1e-5 for one, other in found
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("#!/bin/sh\n# Copies files to the server.\ncp -r . x\n", "Copies files to the server."),
+        ('"""Read settings from some files."""\n', "Read settings from some files."),
+        ("from one import two, three, four, five\nx = a or b and c or d and e\n", ""),
+        ("", ""),
+    ],
+)
+def test_an_excerpt_is_what_a_text_says_in_sentences(
+    load: Callable[[str, str], Any], text: str, said: str
+) -> None:
+    assert load("similarity", "excerpts").prose(text, 200) == said
+
+
+def test_an_excerpt_is_no_longer_than_allowed(load: Callable[[str, str], Any]) -> None:
+    text = "A line that reads as a sentence.\n" * 1000
+    assert len(load("similarity", "excerpts").prose(text, 100)) == 100
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def play(tmp_path: Path) -> Play:
     return run
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_an_example_has_no_fault_and_explains_itself(file: Path, tmp_path: Path) -> None:
     workflow = load(file)
 
@@ -125,7 +125,12 @@ def test_insight_tells_what_is_in_a_folder_and_finds_what_is_asked(
     report = outputs["report"].decode()
     assert "Repository insight: project" in report
     assert "Time of each node" in report
-    assert outputs["index"].startswith(b"PK")
+    (tmp_path / "index.zip").write_bytes(outputs["index"])
+    asked = play(
+        INSIGHT.with_name("ask.workflow.json"), index=str(tmp_path / "index.zip"), query="e-mail"
+    )
+    assert asked["hits"][0]["path"] == "src/mail.py"
+    assert asked["text"].startswith("1. src/mail.py\n")
 
 
 @pytest.mark.slow

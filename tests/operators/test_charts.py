@@ -75,9 +75,7 @@ def test_ticks_of_counts_are_whole() -> None:
 
 
 @given(ANY_NUMBERS, st.sampled_from(["linear", "log"]))
-def test_every_number_is_counted_in_one_column(
-    values: list[float], scale: charts.Scale
-) -> None:
+def test_every_number_is_counted_in_one_column(values: list[float], scale: charts.Scale) -> None:
     chart = charts.columns(values, scale, "count")
     drawn = sum(abs(value) < charts.LARGEST for value in values)
     assert sum(column.count for column in chart.columns) == chart.counted == drawn

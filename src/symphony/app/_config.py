@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -42,3 +43,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_config(home: Home, overrides: Mapping[str, object]) -> Loaded[Config]:
     """Every setting with its origin; `overrides` are by dotted key: {"run.concurrency": 4}."""
     return load_config(Config, standard_layers(home.config, os.environ, overrides))
+
+
+def extension_folders(home: Home, config: ExtensionsConfig) -> list[Path]:
+    """Where the extensions are that every workflow can use. Looks whether the home's own exists."""
+    folders = [Path(folder).expanduser() for folder in config.folders]
+    return [*folders, home.extensions] if home.extensions.is_dir() else folders

@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 
 from symphony._version import __version__
-from symphony.app._config import read_config
+from symphony.app._config import Config, extension_folders, read_config
 from symphony.commons.errors import SymphonyError
 from symphony.commons.files import format_size
 from symphony.commons.folders import Home
 from symphony.commons.precheck import folder_writable
+from symphony.extensions import Found, discover
 from symphony.sandbox import Layer, LayerState, probe
 
 LOW_DISK = 1 << 30
@@ -69,6 +70,7 @@ def examine(home: Home) -> list[Check]:
         _configuration(home),
         *map(_extra, EXTRAS),
         *map(_layer, probe().layers),
+        *map(_extension, _found(home)),
     ]
 
 
@@ -104,6 +106,26 @@ def _disk(home: Home) -> Check:
     if free >= LOW_DISK:
         return Check("disk", Verdict.OK, detail)
     return Check("disk", Verdict.WARN, detail, "Free some space, or set SYMPHONY_HOME elsewhere.")
+
+
+def _found(home: Home) -> list[Found]:
+    """The extensions that every workflow can use."""
+    try:
+        config = read_config(home, {}).value
+    except SymphonyError:  # the check of the configuration tells
+        config = Config()
+    return discover(extension_folders(home, config.extensions))
+
+
+def _extension(found: Found) -> Check:
+    manifest, error = found.manifest, found.error
+    name = f"extension {found.folder.name if manifest is None else manifest.id}"
+    if error is not None:
+        return Check(name, Verdict.FAIL, error.message, error.hint)
+    if found.lacks:
+        lacks = ", ".join(found.lacks)
+        return Check(name, Verdict.WARN, f"without {lacks}", f"pip install {lacks}")
+    return Check(name, Verdict.OK, str(found.folder))
 
 
 def _existing(path: Path) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
-from symphony.app._config import Config, read_config
+from symphony.app._config import Config, extension_folders, read_config
 from symphony.app._inputs import checked_inputs
 from symphony.app._players import Players
 from symphony.commons import blocking
@@ -191,9 +191,7 @@ class Symphony:
 
     def _discover(self, workflow: Workflow, base: Path | None) -> list[Found]:
         folders = [(base or Path.cwd()) / folder for folder in workflow.extensions]
-        folders += [Path(folder).expanduser() for folder in self.config.extensions.folders]
-        if self.home.extensions.is_dir():
-            folders.append(self.home.extensions)
+        folders += extension_folders(self.home, self.config.extensions)
         return discover(folders)
 
     async def _record(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symphony.operators._artifacts import from_value
+from symphony.operators._artifacts import from_file, from_value
 from symphony.operators._declare import Operator
 from symphony.operators._http import request
 from symphony.operators._json import read_json, write_json
@@ -22,7 +22,7 @@ from symphony.operators._walk import walk
 _FILES = (walk, read_text, read_texts, write_text, read_json, write_json)
 _LISTS = (map_items, filter_items, select_fields, sort_items, group_items)
 
-_RUN = (render, run_timings, from_value)
+_RUN = (render, run_timings, from_value, from_file)
 
 #: By the names that workflows use.
 BUILTIN: dict[str, Operator] = {

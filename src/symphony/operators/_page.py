@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from symphony.operators import _charts
-from symphony.operators._report import Block, Point
+from symphony.operators._blocks import Block, Point
 
 SCATTER_HEIGHT = 380
 #: A page with more marks than this is slow to open and no clearer.

@@ -127,6 +127,18 @@ def test_same_content_is_kept_once_whoever_puts_it(tmp_path: Path, data: bytes) 
     assert len(object_files(tmp_path)) == (data is LARGE)
 
 
+def test_large_content_that_is_there_is_not_written_again(tmp_path: Path) -> None:
+    inodes = []
+
+    async def use(store: ArtifactStore) -> None:
+        for _ in range(2):
+            await store.put(LARGE, "text/plain")
+            inodes.append(object_files(tmp_path)[0].stat().st_ino)
+
+    in_store(tmp_path, use)
+    assert inodes[0] == inodes[1]
+
+
 def test_two_stores_share_a_folder(tmp_path: Path) -> None:
     async def main() -> None:
         async with open_store(tmp_path) as one, open_store(tmp_path) as two:

@@ -16,6 +16,7 @@ from symphony.pit.tracker import (
     Journal,
     NodeProgress,
     NodeTask,
+    Observer,
     RunControl,
     open_journal,
     perform,
@@ -100,6 +101,7 @@ class Stage:
         run_id: str = "run-1",
         concurrency: int = 4,
         control: RunControl | None = None,
+        observer: Observer | None = None,
     ) -> RunStatus:
         return await perform(
             workflow,
@@ -109,7 +111,7 @@ class Stage:
             journal=self.journal,
             store=self.store,
             concurrency=concurrency,
-            observer=self.heard.append,
+            observer=observer or self.heard.append,
             clock=self.clock,
             control=control,
         )

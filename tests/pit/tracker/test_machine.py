@@ -78,6 +78,16 @@ def test_node_below_two_failures_is_skipped_once_because_of_the_first() -> None:
     assert tracker.handle(failed("a")) == [FinishRun(RunState.FAILED)]
 
 
+def test_nodes_are_skipped_in_the_order_of_the_workflow() -> None:
+    names = [f"n{number}" for number in range(40)]
+    below: dict[str, list[str]] = {name: [] for name in names}
+    below["n0"] = ["n33", "n8", "n1", "n16"]
+    tracker = tracker_of(below, concurrency=1)
+    tracker.start()
+    skipped = [Record(NodeSkipped(name, "n0")) for name in ("n1", "n8", "n16", "n33")]
+    assert tracker.handle(failed("n0")) == [*skipped, StartNode("n2", 1)]
+
+
 def test_cancel_starts_nothing_more_and_waits_for_what_runs() -> None:
     tracker = tracker_of({"a": ["c"], "b": [], "c": []}, concurrency=2)
     tracker.start()

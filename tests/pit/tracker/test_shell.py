@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import tracemalloc
 from collections.abc import Mapping
 from contextlib import closing
 from itertools import pairwise
@@ -15,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pit.tracker.playing import (
     Function,
-    Functions,
     Gate,
     Stage,
     on_stage,
@@ -41,7 +41,7 @@ from symphony.execution import (
     RunStatus,
     fold,
 )
-from symphony.pit.tracker import NodeProgress, RunControl, RunExists, perform
+from symphony.pit.tracker import NodeProgress, RunControl, RunExists
 from symphony.testing import FakeClock
 from symphony.workflow import InputsInvalid, loads
 
@@ -235,15 +235,20 @@ def test_workflow_without_nodes_is_complete(tmp_path: Path) -> None:
 
 def test_long_chain_of_short_bodies_lets_the_loop_turn(tmp_path: Path) -> None:
     names = [f"n{number}" for number in range(3000)]
-    edges = [f"{a} -> {b}.value" for a, b in pairwise(names)]
-    plan = workflow([operator(name) for name in names], *edges)
+    plan = workflow(
+        [operator(name) for name in names], *(f"{a} -> {b}.value" for a, b in pairwise(names))
+    )
 
     async def act(stage: Stage) -> None:
         control = RunControl()
-        asyncio.get_running_loop().call_later(0.005, control.cancel)
-        status = await stage.play(plan, control=control)
+
+        def observe(heard: Recorded | NodeProgress) -> None:
+            if isinstance(heard, Recorded) and heard.event == NodeStarted("n0", 1):
+                asyncio.get_running_loop().call_soon(control.cancel)
+
+        status = await stage.play(plan, observer=observe, control=control)
         assert status.state is RunState.CANCELLED
-        assert status.counts[NodeState.COMPLETED] < 3000
+        assert 0 < status.counts[NodeState.COMPLETED] < 3000
 
     on_stage(tmp_path, act)
 
@@ -266,6 +271,7 @@ def test_large_output_is_spilled_and_arrives_whole(tmp_path: Path) -> None:
             ref = as_ref(node.outputs["value"])
             assert ref is not None
             assert node.artifacts == (ref,)
+            assert ref.name == f"{'make' if name == 'make' else 'take'}.value.json"
             assert msgspec.json.decode(await stage.store.get(ref)) == [BIG, 1]
 
     on_stage(tmp_path, act)
@@ -280,6 +286,57 @@ def test_limit_for_values_in_the_journal_is_4_kib_of_json(
         assert bool(status.nodes["a"].spilled) is spilled
 
     on_stage(tmp_path, act)
+
+
+def memory_at_the_end(tmp_path: Path, joint: str) -> int:
+    """Traced bytes when the last of 16 large values has been used; `joint` uses them all."""
+    makers = [f"make{number}" for number in range(16)]
+    plan = workflow(
+        [
+            *(operator(name, "make") for name in makers),
+            operator("first", joint),
+            operator("joint", joint),
+            operator("last", "measure"),
+        ],
+        *(f"{name} -> joint.{name}" for name in makers),
+        "first -> joint.first",
+        *(f"{name} -> last.m{name}" for name in makers[:1]),
+    )
+    measured: list[int] = []
+
+    async def makes(_: Mapping[str, Value], context: BodyContext) -> Mapping[str, Value]:
+        return {"value": context.node * 100_000}
+
+    async def measures(_: Mapping[str, Value], __: BodyContext) -> Mapping[str, Value]:
+        measured.append(tracemalloc.get_traced_memory()[0])
+        return {"value": None}
+
+    async def takes(_: Mapping[str, Value], __: BodyContext) -> Mapping[str, Value]:
+        return {"value": None}
+
+    async def act(stage: Stage) -> None:
+        functions: dict[str, Function] = {
+            "make": makes,
+            "measure": measures,
+            "break": breaks,
+            "take": takes,
+        }
+        await stage.play(plan, functions, concurrency=1)
+
+    tracemalloc.start()
+    try:
+        on_stage(tmp_path, act)
+    finally:
+        tracemalloc.stop()
+    return measured[0]
+
+
+@pytest.mark.parametrize("joint", ["take", "break"])
+def test_values_leave_memory_when_whoever_needed_them_has_ended_or_been_skipped(
+    tmp_path: Path, joint: str
+) -> None:
+    value_size = 500_000
+    assert memory_at_the_end(tmp_path, joint) < 6 * value_size
 
 
 def test_every_artifact_handed_out_is_recorded_as_used(tmp_path: Path) -> None:
@@ -451,16 +508,10 @@ def test_observer_may_cancel_the_run(tmp_path: Path) -> None:
 
         names = [f"n{number}" for number in range(6)]
         edges = [f"{a} -> {b}.value" for a, b in pairwise(names)]
-        status = await perform(
+        status = await stage.play(
             workflow([operator(name) for name in names], *edges),
             {},
-            run_id="run-1",
-            engine=Functions({}),
-            journal=stage.journal,
-            store=stage.store,
-            concurrency=2,
             observer=observe,
-            clock=stage.clock,
             control=control,
         )
         assert status.state is RunState.CANCELLED
@@ -559,17 +610,7 @@ def test_observer_that_breaks_ends_the_run(tmp_path: Path) -> None:
 
     async def act(stage: Stage) -> None:
         with pytest.raises(BrokenPipeError):
-            await perform(
-                workflow([operator("a"), operator("b")]),
-                {},
-                run_id="run-1",
-                engine=Functions({}),
-                journal=stage.journal,
-                store=stage.store,
-                concurrency=2,
-                observer=observe,
-                clock=stage.clock,
-            )
+            await stage.play(workflow([operator("a"), operator("b")]), {}, observer=observe)
         assert fold(await stage.journal.read("run-1")).state is RunState.FAILED
 
     on_stage(tmp_path, act)
@@ -588,17 +629,7 @@ def test_observer_that_breaks_on_progress_ends_the_run_too(tmp_path: Path) -> No
             return await gate(inputs, context)
 
         with pytest.raises(BrokenPipeError):
-            await perform(
-                workflow([operator("a", "work")]),
-                {},
-                run_id="run-1",
-                engine=Functions({"work": works}),
-                journal=stage.journal,
-                store=stage.store,
-                concurrency=2,
-                observer=observe,
-                clock=stage.clock,
-            )
+            await stage.play(workflow([operator("a", "work")]), {"work": works}, observer=observe)
         assert gate.cancelled
 
     on_stage(tmp_path, act)
@@ -655,35 +686,26 @@ def test_progress_told_from_a_thread_reaches_the_observer_in_the_loops_thread(
     heard_in: set[int] = set()
 
     async def act(stage: Stage) -> None:
-        seen = asyncio.Event()
+        seen = {done: asyncio.Event() for done in (500, 1000)}
 
         def observe(heard: Recorded | NodeProgress) -> None:
             if isinstance(heard, NodeProgress):
                 heard_in.add(threading.get_ident())
                 stage.heard.append(heard)
-                if heard.done == 1000:
-                    seen.set()
+                if heard.done in seen:
+                    seen[int(heard.done)].set()
+
+        def count(context: BodyContext, start: int, end: int) -> None:
+            for done in range(start, end + 1):
+                context.progress(done, 1000, f"{done} done")
 
         async def works(_: Mapping[str, Value], context: BodyContext) -> Mapping[str, Value]:
-            def count() -> None:
-                for done in range(1001):
-                    context.progress(done, 1000, f"{done} done")
-
-            await asyncio.to_thread(count)
-            await seen.wait()
+            for start, end in ((0, 500), (501, 1000)):
+                await asyncio.to_thread(count, context, start, end)
+                await asyncio.wait_for(seen[end].wait(), 5)
             return {"value": None}
 
-        await perform(
-            workflow([operator("a", "work")]),
-            {},
-            run_id="run-1",
-            engine=Functions({"work": works}),
-            journal=stage.journal,
-            store=stage.store,
-            concurrency=1,
-            observer=observe,
-            clock=stage.clock,
-        )
+        await stage.play(workflow([operator("a", "work")]), {"work": works}, observer=observe)
         assert stage.heard[-1] == NodeProgress("a", 1000, 1000, "1000 done")
         assert heard_in == {threading.get_ident()}
 

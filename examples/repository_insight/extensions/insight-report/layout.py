@@ -158,7 +158,7 @@ def _clusters(found: Findings) -> Block:
         [cluster.name, cluster.size, _lines(cluster.examples)] for cluster in found.clusters
     ]
     if found.summaries:
-        columns.append({"title": "Summary by the local language model"})
+        columns.append({"title": "Summary by a small language model; may be wrong"})
         for number, row in enumerate(rows):
             row.append(found.summaries[number] if number < len(found.summaries) else None)
     note = "Named by the words that set each cluster apart."

@@ -33,6 +33,16 @@ class NotAnIndex(ValueError):
         super().__init__(f"The artifact is not a semantic index: {reason}.")
 
 
+class OtherModel(ValueError):
+    """The query was embedded by another model than the index."""
+
+    def __init__(self, model: str, expected: int, given: int) -> None:
+        super().__init__(
+            f"The index was made with the model {model!r}, with {expected} dimensions; "
+            f"the query's has {given}. Embed the query with {model!r}."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     path: str
@@ -95,6 +105,8 @@ class Index:
 
     def search(self, query: str, meaning: NDArray[np.float32] | None, *, top: int) -> list[Hit]:
         """Best first. `meaning` is the query's vector by the index's model, or None."""
+        if meaning is not None and meaning.shape != self.vectors.shape[1:]:
+            raise OtherModel(self.model, self.vectors.shape[1], meaning.shape[0])
         asked = set(words(query))
         by_words = ranking(Bm25.build(self._documents()).score(query))[:MERGED]
         by_meaning: list[int] = []

@@ -29,19 +29,22 @@ class SemanticIndex(Operator):
         vectors: dict[str, Any],
         paths: list[str],
         model: str,
+        index: dict[str, Any],
         query: str,
         query_vectors: dict[str, Any],
         top: int,
     ) -> Result:
-        given = msgspec.json.decode(context.read(texts), type=list[Text])
-        index = Index.build(
-            model, [(text.path, text.text) for text in given], paths, _rows(context, vectors)
-        )
+        if index:
+            asked = Index.unpack(context.read(index))
+        else:
+            given = msgspec.json.decode(context.read(texts), type=list[Text])
+            pairs = [(text.path, text.text) for text in given]
+            asked = Index.build(model, pairs, paths, _rows(context, vectors))
         hits: list[Hit] = []
         if query.strip():
             meaning = _rows(context, query_vectors)
-            hits = index.search(query, meaning[0] if len(meaning) else None, top=top)
-        kept = context.write(index.pack(), "application/zip", "semantic-index.zip")
+            hits = asked.search(query, meaning[0] if len(meaning) else None, top=top)
+        kept = context.write(asked.pack(), "application/zip", "semantic-index.zip")
         return {"index": kept, "hits": hits}
 
 

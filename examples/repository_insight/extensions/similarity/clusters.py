@@ -54,11 +54,17 @@ class Clustering:
 
 
 def find_clusters(vectors: Floats) -> Clustering:
-    """As many clusters as separate the rows best; one for fewer than `FEWEST_TEXTS` rows."""
+    """As many clusters as separate the rows best, within reason; one for very few rows.
+
+    Left free, texts that are much alike would be split in two, which tells a reader nothing: at
+    least half as many clusters are made as the rule of thumb, the root of half the rows, says.
+    """
     if len(vectors) < FEWEST_TEXTS:
         return _one_cluster(vectors)
-    most = min(MOST_CLUSTERS, max(2, len(vectors) // 3))
-    tried = [_k_means(vectors, count) for count in range(2, most + 1)]
+    usual = min(MOST_CLUSTERS, round(math.sqrt(len(vectors) / 2)))
+    fewest = max(2, usual // 2)
+    most = min(MOST_CLUSTERS, max(fewest, len(vectors) // 3))
+    tried = [_k_means(vectors, count) for count in range(fewest, most + 1)]
     best = max(tried, key=lambda clustering: _separation(vectors, clustering))
     return _by_size(best)
 

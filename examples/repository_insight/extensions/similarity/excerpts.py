@@ -6,12 +6,12 @@ import re
 
 _MARKS = re.compile(r"^[\s#/*;%<!\-\"'`>|=.:]+|[\s*/\"'`]+$")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_CODE = re.compile(r"[{}()\[\]=<>\\|;_]|::|->")
+_CODE = re.compile(r"[{}()\[\]=<>\\|;_]|::|->|\bimport\b")
 FEWEST_WORDS = 5
 
 
 def prose(text: str, most: int) -> str:
-    """The first lines that read as sentences, marks of comments removed, `most` characters at most."""
+    """The first lines that read as sentences, without marks of comments; at most `most` long."""
     said: list[str] = []
     length = 0
     for line in text.splitlines():

@@ -113,15 +113,13 @@ class ArtifactStore:
 
         Raises ArtifactMissing or ArtifactCorrupt, never returns wrong bytes.
         """
-        row = await self._row(artifact)
-        if limit is not None and row.size > limit:
-            raise ArtifactTooLarge(row.id, row.size, limit)
-        return await blocking.run(lambda: b"".join(self._verified(row)))
+        id_ = _id_of(artifact)
+        return await self._database.read(lambda db: self._get(db, id_, limit))
 
     async def export(self, artifact: ArtifactRef | str, path: Path) -> None:
         """Write the content to `path`, atomically, in little memory; raises what `get` raises."""
-        row = await self._row(artifact)
-        await blocking.run(self._export, row, path)
+        id_ = _id_of(artifact)
+        await self._database.read(lambda db: self._export(db, id_, path))
 
     async def stat(self, artifact: ArtifactRef | str) -> ArtifactInfo:
         """What is known of an artifact, without reading it; raises ArtifactMissing."""
@@ -150,14 +148,6 @@ class ArtifactStore:
         await self._database.write(lambda db: _insert(db, row))
         return ref
 
-    async def _row(self, artifact: ArtifactRef | str) -> _Row:
-        id_ = _id_of(artifact)
-        query = "SELECT id, size, content FROM artifacts WHERE id = ?"
-        found = await self._database.read(lambda db: db.execute(query, (id_,)).fetchone())
-        if found is None:
-            raise ArtifactMissing(id_)
-        return _Row(*found)
-
     def _keep(self, data: bytes) -> Kept:
         kept = Kept(blake3(data).hexdigest(), len(data))
         return kept if self._objects.holds(kept.digest) else self._objects.keep([data])
@@ -170,7 +160,14 @@ class ArtifactStore:
                 return start
             return self._objects.keep(chain([start], steps(file)))
 
-    def _export(self, row: _Row, path: Path) -> None:
+    def _get(self, db: sqlite3.Connection, id_: str, limit: int | None) -> bytes:
+        row = _select(db, id_)
+        if limit is not None and row.size > limit:
+            raise ArtifactTooLarge(id_, row.size, limit)
+        return b"".join(self._verified(row))
+
+    def _export(self, db: sqlite3.Connection, id_: str, path: Path) -> None:
+        row = _select(db, id_)
         with open_atomic(path) as file:
             for piece in self._verified(row):
                 file.write(piece)
@@ -192,6 +189,14 @@ class ArtifactStore:
 
 def _id_of(artifact: ArtifactRef | str) -> str:
     return artifact.id if isinstance(artifact, ArtifactRef) else artifact
+
+
+def _select(db: sqlite3.Connection, id_: str) -> _Row:
+    query = "SELECT id, size, content FROM artifacts WHERE id = ?"
+    found = db.execute(query, (id_,)).fetchone()
+    if found is None:
+        raise ArtifactMissing(id_)
+    return _Row(*found)
 
 
 def _insert(db: sqlite3.Connection, row: tuple[str, int, str, float, bytes | None]) -> None:

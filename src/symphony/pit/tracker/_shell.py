@@ -116,8 +116,7 @@ async def perform(
         try:
             await asyncio.wait([play])
         except asyncio.CancelledError:
-            if not play.done():
-                control.cancel("the program was stopped")
+            control.cancel("the program was stopped")
             await asyncio.wait([play])
             raise
     return recorder.status
