@@ -8,7 +8,7 @@ Each bench/<area>.py prints, with --json, a list of rows
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -49,7 +49,7 @@ def main() -> None:
     scripts = sorted(path for path in HERE.glob("*.py") if path.name != "all.py")
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, {datetime.datetime.now(datetime.UTC).date()}"
+        f"Python {platform.python_version()}, {dt.datetime.now(dt.UTC).date()}"
     )
     tables = [table(script.stem, measure(script)) for script in scripts]
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from symphony.commons.errors import SymphonyError
-from symphony.commons.values import Value
+from symphony.commons.values import ArtifactRef, Value
 from symphony.extensions import ExtensionCrashed, ExtensionTimeout, Found, HostConfig, open_host
 from symphony.sdk import Raised
 
@@ -186,6 +187,51 @@ def test_children_of_an_extension_end_with_it(
     assert all(is_gone(pid, within_s=0.5) for pid in pids)
 
 
+class SlowDesk(Desk):
+    """Never answers one request, and another only when it has been asked the first."""
+
+    async def read_artifact(self, ref: ArtifactRef, limit: int | None = None) -> bytes:
+        if ref.id == "blake3:never":
+            self.reported.set()
+            await asyncio.Event().wait()
+        await self.reported.wait()
+        return b""
+
+
+def test_what_a_thread_asks_is_refused_when_its_call_is_over(samples: Samples) -> None:
+    async def main() -> dict[str, Value]:
+        desk = SlowDesk()
+        async with open_host() as host:
+            await host.call(samples["misbehave"], {"how": "leave_a_thread_that_reads"}, desk)
+            return await host.call(samples["misbehave"], {"how": "join_that_thread"}, desk)
+
+    assert asyncio.run(main()) == {"value": ["sdk.cancelled"]}
+
+
+def test_a_crash_shows_what_was_printed_in_its_own_call(samples: Samples, desk: Desk) -> None:
+    async def main() -> None:
+        async with open_host() as host:
+            await host.call(samples["misbehave"], {"how": "print_everywhere"}, desk)
+            with pytest.raises(ExtensionCrashed) as caught:
+                await host.call(samples["misbehave"], {"how": "exit_at_once"}, desk)
+            assert caught.value.output == "last words"
+
+    asyncio.run(main())
+
+
+def test_crashes_leave_no_descriptor_behind(samples: Samples, desk: Desk) -> None:
+    async def main() -> None:
+        counts = []
+        async with open_host() as host:
+            for _ in range(3):
+                with pytest.raises(ExtensionCrashed):
+                    await host.call(samples["misbehave"], {"how": "exit_at_once"}, desk)
+                counts.append(len(list(Path("/proc/self/fd").iterdir())))
+        assert counts[0] == counts[-1]
+
+    asyncio.run(main())
+
+
 def cancelled(found: Found, desk: Desk, how: str, config: HostConfig) -> bool:
     """Cancel a call once it reports; whether the process was kept for the next one."""
 
@@ -204,6 +250,10 @@ def cancelled(found: Found, desk: Desk, how: str, config: HostConfig) -> bool:
 
 def test_a_cancelled_call_that_gives_up_keeps_its_process(samples: Samples, desk: Desk) -> None:
     assert cancelled(samples["misbehave"], desk, "wait_for_cancel", HostConfig())
+
+
+def test_a_cancelled_call_that_waits_for_the_host_keeps_its_process(samples: Samples) -> None:
+    assert cancelled(samples["misbehave"], SlowDesk(), "read_never", HostConfig())
 
 
 def test_a_cancelled_call_that_does_not_give_up_is_killed(samples: Samples, desk: Desk) -> None:

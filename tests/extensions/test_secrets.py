@@ -7,7 +7,7 @@ import pytest
 
 from symphony.commons import secrets
 from symphony.commons.values import Value
-from symphony.extensions import Found, SecretDenied, SecretMissing, open_host
+from symphony.extensions import ExtensionCrashed, Found, SecretDenied, SecretMissing, open_host
 from symphony.sdk import Raised
 
 from .conftest import Desk
@@ -90,6 +90,13 @@ def test_error_messages_are_scrubbed(found: Found, desk: Desk, key: str) -> None
     assert key not in caught.value.message
     assert key not in str(caught.value.record())
     assert secrets.HIDDEN in caught.value.message
+
+
+def test_the_last_output_of_a_crash_is_scrubbed(found: Found, desk: Desk, key: str) -> None:
+    with pytest.raises(ExtensionCrashed) as caught:
+        call(found, desk, key, name="api_key", leak="crash")
+    assert caught.value.output == secrets.HIDDEN
+    assert key not in caught.value.message
 
 
 def test_reports_are_scrubbed(found: Found, desk: Desk, key: str) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from symphony.commons.values import ArtifactRef, Value, as_ref
 from symphony.execution import NodeState, NodeTiming
-from symphony.operators import _report as report
+from symphony.operators import _blocks as report
+from symphony.operators import _report
 from symphony.operators._page import MOST_MARKS, render_html
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -81,20 +82,20 @@ class Desk:
         return ref
 
 
-def one_of_each(text: str) -> list[report.Block]:
+def one_of_each(text: str) -> list[parts.Block]:
     """Every kind of block, with `text` in every place that shows text."""
     return [
-        report.Heading(text=text, note=text),
-        report.Text(text=text, notice=True),
-        report.Stats(items=[report.Stat(label=text, value=text, note=text)]),
-        report.Table(
-            title=text, note=text, columns=[report.Column(title=text)], rows=[[text], [None]]
+        parts.Heading(text=text, note=text),
+        parts.Text(text=text, notice=True),
+        parts.Stats(items=[parts.Stat(label=text, value=text, note=text)]),
+        parts.Table(
+            title=text, note=text, columns=[parts.Column(title=text)], rows=[[text], [None]]
         ),
-        report.Bars(title=text, bars=[report.Bar(label=text, value=3, note=text)]),
-        report.Histogram(title=text, values=[1, 2, 3], of=text),
-        report.Scatter(title=text, points=[report.Point(x=0, y=1, label=text, group=text)]),
-        report.Timeline(title=text, spans=[report.Span(label=text, start=0, duration=1)]),
-        report.Listing(title=text, items=[report.Item(title=text, text=text, note=text)]),
+        parts.Bars(title=text, bars=[parts.Bar(label=text, value=3, note=text)]),
+        parts.Histogram(title=text, values=[1, 2, 3], of=text),
+        parts.Scatter(title=text, points=[parts.Point(x=0, y=1, label=text, group=text)]),
+        parts.Timeline(title=text, spans=[parts.Span(label=text, start=0, duration=1)]),
+        parts.Listing(title=text, items=[parts.Item(title=text, text=text, note=text)]),
     ]
 
 
@@ -115,12 +116,12 @@ def test_hostile_text_is_shown_and_never_obeyed() -> None:
 
 
 def test_characters_that_redraw_text_are_shown_as_escapes() -> None:
-    page = render_html("t", [report.Text(text="a\u202eb\x1bc\u2066\n")]).decode()
+    page = render_html("t", [parts.Text(text="a\u202eb\x1bc\u2066\n")]).decode()
     assert r"a\u202eb\u001bc\u2066" in page
 
 
 def test_half_a_surrogate_pair_is_shown_as_an_escape() -> None:
-    assert rb"name\udcff.txt" in render_html("t", [report.Text(text="name\udcff.txt")])
+    assert rb"name\udcff.txt" in render_html("t", [parts.Text(text="name\udcff.txt")])
 
 
 @settings(max_examples=25, deadline=None)
@@ -138,24 +139,24 @@ def test_a_page_asks_for_nothing_from_elsewhere() -> None:
 
 
 def test_bars_are_as_long_as_their_values() -> None:
-    bars = [report.Bar(label=name, value=value) for name, value in [("a", 200), ("b", 50)]]
-    page = render_html("t", [report.Bars(title="b", bars=bars)]).decode()
+    bars = [parts.Bar(label=name, value=value) for name, value in [("a", 200), ("b", 50)]]
+    page = render_html("t", [parts.Bars(title="b", bars=bars)]).decode()
     assert re.findall(r"class=\"bar\" style=\"width:([\d.]+)%", page) == ["100.00", "25.00"]
 
 
 def test_spans_begin_where_they_began() -> None:
     spans = [
-        report.Span(label="walk", start=0, duration=5),
-        report.Span(label="types", start=5, duration=15, state="failed"),
+        parts.Span(label="walk", start=0, duration=5),
+        parts.Span(label="types", start=5, duration=15, state="failed"),
     ]
-    page = render_html("t", [report.Timeline(title="t", spans=spans)]).decode()
+    page = render_html("t", [parts.Timeline(title="t", spans=spans)]).decode()
     drawn = re.findall(r"class=\"bar (\w*)\" style=\"margin-left:([\d.]+)%;width:([\d.]+)%", page)
     assert drawn == [("", "0.00", "25.00"), ("bad", "25.00", "75.00")]
 
 
 def test_a_chart_says_what_it_shows_to_who_cannot_see_it() -> None:
     values = [1.0, 10.0, 100.0]
-    block = report.Histogram(title="Sizes", values=values, scale="log", unit="bytes", of="files")
+    block = parts.Histogram(title="Sizes", values=values, scale="log", unit="bytes", of="files")
     page = Outline(render_html("t", [block]))
     labels = [attributes.get("aria-label") for tag, attributes in page.elements if tag == "svg"]
     assert "Sizes: 3 files, median 10 B" in labels
@@ -163,32 +164,32 @@ def test_a_chart_says_what_it_shows_to_who_cannot_see_it() -> None:
 
 def test_too_many_points_are_thinned_and_the_page_says_so() -> None:
     count = 2 * MOST_MARKS
-    points = [report.Point(x=number, y=0, label=str(number)) for number in range(count)]
-    page = Outline(render_html("t", [report.Scatter(title="s", points=points)]))
+    points = [parts.Point(x=number, y=0, label=str(number)) for number in range(count)]
+    page = Outline(render_html("t", [parts.Scatter(title="s", points=points)]))
     assert f"{MOST_MARKS:,} of {count:,} points are drawn." in page.words
 
 
 @pytest.mark.parametrize(
     "block",
     [
-        report.Bars(title="b", bars=[]),
-        report.Bars(title="b", bars=[report.Bar(label="zero", value=0)]),
-        report.Histogram(title="h", values=[]),
-        report.Scatter(title="s", points=[]),
-        report.Timeline(title="t", spans=[]),
-        report.Listing(title="l", items=[]),
-        report.Table(title="t", columns=[], rows=[]),
-        report.Stats(items=[]),
+        parts.Bars(title="b", bars=[]),
+        parts.Bars(title="b", bars=[parts.Bar(label="zero", value=0)]),
+        parts.Histogram(title="h", values=[]),
+        parts.Scatter(title="s", points=[]),
+        parts.Timeline(title="t", spans=[]),
+        parts.Listing(title="l", items=[]),
+        parts.Table(title="t", columns=[], rows=[]),
+        parts.Stats(items=[]),
     ],
 )
-def test_a_block_with_nothing_in_it_can_be_drawn(block: report.Block) -> None:
+def test_a_block_with_nothing_in_it_can_be_drawn(block: parts.Block) -> None:
     assert Outline(render_html("t", [block])).open == []
 
 
 def test_numbers_in_a_table_take_the_unit_of_their_column() -> None:
-    columns = [report.Column(title="size", unit="bytes"), report.Column(title="note")]
+    columns = [parts.Column(title="size", unit="bytes"), parts.Column(title="note")]
     rows: list[list[str | float | None]] = [[2048, "x"], [None, None], ["many", "y"]]
-    page = Outline(render_html("t", [report.Table(title="t", columns=columns, rows=rows)]))
+    page = Outline(render_html("t", [parts.Table(title="t", columns=columns, rows=rows)]))
     assert "2.05 KB" in page.words
     assert "many" in page.words
 
@@ -199,7 +200,7 @@ def test_render_keeps_the_page_as_an_artifact() -> None:
         {"kind": "text", "text": "hello"},
         {"kind": "bars", "title": "Files", "bars": [{"label": "py", "value": 3}]},
     ]
-    outputs = asyncio.run(report.render({"title": "A report", "blocks": blocks}, desk))
+    outputs = asyncio.run(_report.render({"title": "A report", "blocks": blocks}, desk))
     ref = as_ref(outputs["value"])
     assert ref is not None
     assert (ref.media_type, ref.name) == ("text/html", "report.html")
@@ -212,7 +213,7 @@ def test_render_keeps_the_page_as_an_artifact() -> None:
 def test_render_draws_the_times_it_is_given() -> None:
     desk = Desk()
     timings: Value = [{"node": "walk", "start_s": 0, "duration_s": 1.5, "state": "completed"}]
-    asyncio.run(report.render({"title": "t", "blocks": [], "timings": timings}, desk))
+    asyncio.run(_report.render({"title": "t", "blocks": [], "timings": timings}, desk))
     page = Outline(desk.kept["blake3:00"])
     assert "How the run went" in page.words
     assert "walk" in page.words
@@ -232,11 +233,11 @@ def test_a_block_that_cannot_be_drawn_is_refused(block: Value) -> None:
     from symphony.operators._errors import BadInput
 
     with pytest.raises(BadInput):
-        asyncio.run(report.render({"title": "t", "blocks": [block]}, Desk()))
+        asyncio.run(_report.render({"title": "t", "blocks": [block]}, Desk()))
 
 
 def test_the_port_of_blocks_has_a_schema_that_says_which_kinds_there_are() -> None:
-    (port,) = (port for port in report.render.signature.inputs if port.name == "blocks")
+    (port,) = (port for port in _report.render.signature.inputs if port.name == "blocks")
     schema = msgspec.json.encode(port.schema).decode()
     assert all(f'"{kind}"' in schema for kind in ("bars", "histogram", "scatter", "timeline"))
 
@@ -244,7 +245,7 @@ def test_the_port_of_blocks_has_a_schema_that_says_which_kinds_there_are() -> No
 def test_timings_leave_out_the_node_that_asks() -> None:
     walk = NodeTiming("walk", 0.0, 1.5, NodeState.COMPLETED)
     own = NodeTiming("render", 1.5, 0.0, NodeState.RUNNING)
-    outputs = asyncio.run(report.run_timings({"after": {"any": "value"}}, Desk([walk, own])))
+    outputs = asyncio.run(_report.run_timings({"after": {"any": "value"}}, Desk([walk, own])))
     assert outputs["value"] == [
         {"node": "walk", "start_s": 0.0, "duration_s": 1.5, "state": "completed"}
     ]

@@ -50,8 +50,7 @@ def discover(folders: Iterable[Path]) -> list[Found]:
     first: dict[str, Path] = {}
     for folder in folders:
         for found in _look_in(folder.resolve()):
-            if found.folder not in places:
-                places[found.folder] = _unless_second(found, first)
+            places[found.folder] = _unless_second(found, first)
     return list(places.values())
 
 

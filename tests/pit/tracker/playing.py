@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from symphony.commons.clock import Clock, SystemClock
+from symphony.commons.errors import Category, SymphonyError
 from symphony.commons.values import Value
 from symphony.execution import BodyContext, Event, Recorded, RunStatus
 from symphony.pit.artifacts import ArtifactStore, open_store
@@ -60,6 +61,33 @@ class Functions:
 
 async def pass_on(inputs: Mapping[str, Value], _: BodyContext) -> Mapping[str, Value]:
     return {"value": inputs.get("value")}
+
+
+class BodyBroke(SymphonyError):
+    code = "test.broke"
+    category = Category.IO
+
+    def __init__(self) -> None:
+        super().__init__("It broke.", hint="Mend it.")
+
+
+async def breaks(_: Mapping[str, Value], __: BodyContext) -> Mapping[str, Value]:
+    raise BodyBroke
+
+
+async def adds(inputs: Mapping[str, Value], _: BodyContext) -> Mapping[str, Value]:
+    return {"value": sum(value for value in inputs.values() if isinstance(value, int))}
+
+
+def gives(value: Value) -> Function:
+    async def body(_: Mapping[str, Value], __: BodyContext) -> Mapping[str, Value]:
+        return {"value": value}
+
+    return body
+
+
+def states(status: RunStatus) -> dict[str, str]:
+    return {name: str(node.state) for name, node in status.nodes.items()}
 
 
 class Gate:

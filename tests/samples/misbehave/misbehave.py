@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from symphony.sdk import Context, Operator
+from symphony.sdk import Artifact, Context, HostRefused, Operator
 
 
 class Misbehave(Operator):
@@ -100,6 +100,39 @@ def leave_children(context: Context) -> list[int]:
 def leave_children_and_die(context: Context) -> None:
     context.log("info", "children", pids=" ".join(map(str, leave_children(context))))
     os._exit(5)
+
+
+NEVER = Artifact("blake3:never")
+AFTERWARDS = Artifact("blake3:afterwards")
+
+
+def read_never(context: Context) -> None:
+    """The host of the test does not answer this one."""
+    context.read(NEVER)
+
+
+def leave_a_thread_that_reads(context: Context) -> None:
+    """Returns while the thread still waits; the host answers `AFTERWARDS` once it was asked both."""
+    thread = threading.Thread(target=_note_refusal, args=(context,), daemon=True)
+    thread.start()
+    left_threads.append(thread)
+    context.read(AFTERWARDS)
+
+
+def join_that_thread(context: Context) -> list[str]:
+    left_threads.pop().join()
+    return refusals
+
+
+left_threads: list[threading.Thread] = []
+refusals: list[str] = []
+
+
+def _note_refusal(context: Context) -> None:
+    try:
+        context.read(NEVER)
+    except HostRefused as refusal:
+        refusals.append(refusal.cause)
 
 
 def _channel() -> int:

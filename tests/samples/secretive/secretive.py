@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 from symphony.sdk import Context, HostRefused, Operator
 
 
@@ -13,6 +15,9 @@ class Secretive(Operator):
         secret = context.secret(name)
         if leak == "print":
             print("the key is", secret)  # noqa: T201 - what it is for
+        if leak == "crash":
+            os.write(2, secret.encode())
+            os._exit(1)
         if leak == "raise":
             raise RuntimeError(f"401 for key {secret}")
         if leak == "log":

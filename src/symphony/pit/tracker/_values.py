@@ -58,9 +58,6 @@ class Values:
                 del self._consumers[place]
                 self._held.pop(place, None)
 
-    def __len__(self) -> int:
-        return len(self._held)
-
 
 def _place(edge: Edge) -> _Place:
     return edge.source.node, edge.source.port
