@@ -219,6 +219,10 @@ def test_a_crash_shows_what_was_printed_in_its_own_call(samples: Samples, desk: 
     asyncio.run(main())
 
 
+def count_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_crashes_leave_no_descriptor_behind(samples: Samples, desk: Desk) -> None:
     async def main() -> None:
         counts = []
@@ -226,7 +230,7 @@ def test_crashes_leave_no_descriptor_behind(samples: Samples, desk: Desk) -> Non
             for _ in range(3):
                 with pytest.raises(ExtensionCrashed):
                     await host.call(samples["misbehave"], {"how": "exit_at_once"}, desk)
-                counts.append(len(list(Path("/proc/self/fd").iterdir())))
+                counts.append(count_descriptors())
         assert counts[0] == counts[-1]
 
     asyncio.run(main())

@@ -82,20 +82,20 @@ class Desk:
         return ref
 
 
-def one_of_each(text: str) -> list[parts.Block]:
+def one_of_each(text: str) -> list[report.Block]:
     """Every kind of block, with `text` in every place that shows text."""
     return [
-        parts.Heading(text=text, note=text),
-        parts.Text(text=text, notice=True),
-        parts.Stats(items=[parts.Stat(label=text, value=text, note=text)]),
-        parts.Table(
-            title=text, note=text, columns=[parts.Column(title=text)], rows=[[text], [None]]
+        report.Heading(text=text, note=text),
+        report.Text(text=text, notice=True),
+        report.Stats(items=[report.Stat(label=text, value=text, note=text)]),
+        report.Table(
+            title=text, note=text, columns=[report.Column(title=text)], rows=[[text], [None]]
         ),
-        parts.Bars(title=text, bars=[parts.Bar(label=text, value=3, note=text)]),
-        parts.Histogram(title=text, values=[1, 2, 3], of=text),
-        parts.Scatter(title=text, points=[parts.Point(x=0, y=1, label=text, group=text)]),
-        parts.Timeline(title=text, spans=[parts.Span(label=text, start=0, duration=1)]),
-        parts.Listing(title=text, items=[parts.Item(title=text, text=text, note=text)]),
+        report.Bars(title=text, bars=[report.Bar(label=text, value=3, note=text)]),
+        report.Histogram(title=text, values=[1, 2, 3], of=text),
+        report.Scatter(title=text, points=[report.Point(x=0, y=1, label=text, group=text)]),
+        report.Timeline(title=text, spans=[report.Span(label=text, start=0, duration=1)]),
+        report.Listing(title=text, items=[report.Item(title=text, text=text, note=text)]),
     ]
 
 
@@ -116,12 +116,12 @@ def test_hostile_text_is_shown_and_never_obeyed() -> None:
 
 
 def test_characters_that_redraw_text_are_shown_as_escapes() -> None:
-    page = render_html("t", [parts.Text(text="a\u202eb\x1bc\u2066\n")]).decode()
+    page = render_html("t", [report.Text(text="a\u202eb\x1bc\u2066\n")]).decode()
     assert r"a\u202eb\u001bc\u2066" in page
 
 
 def test_half_a_surrogate_pair_is_shown_as_an_escape() -> None:
-    assert rb"name\udcff.txt" in render_html("t", [parts.Text(text="name\udcff.txt")])
+    assert rb"name\udcff.txt" in render_html("t", [report.Text(text="name\udcff.txt")])
 
 
 @settings(max_examples=25, deadline=None)
@@ -139,24 +139,24 @@ def test_a_page_asks_for_nothing_from_elsewhere() -> None:
 
 
 def test_bars_are_as_long_as_their_values() -> None:
-    bars = [parts.Bar(label=name, value=value) for name, value in [("a", 200), ("b", 50)]]
-    page = render_html("t", [parts.Bars(title="b", bars=bars)]).decode()
+    bars = [report.Bar(label=name, value=value) for name, value in [("a", 200), ("b", 50)]]
+    page = render_html("t", [report.Bars(title="b", bars=bars)]).decode()
     assert re.findall(r"class=\"bar\" style=\"width:([\d.]+)%", page) == ["100.00", "25.00"]
 
 
 def test_spans_begin_where_they_began() -> None:
     spans = [
-        parts.Span(label="walk", start=0, duration=5),
-        parts.Span(label="types", start=5, duration=15, state="failed"),
+        report.Span(label="walk", start=0, duration=5),
+        report.Span(label="types", start=5, duration=15, state="failed"),
     ]
-    page = render_html("t", [parts.Timeline(title="t", spans=spans)]).decode()
+    page = render_html("t", [report.Timeline(title="t", spans=spans)]).decode()
     drawn = re.findall(r"class=\"bar (\w*)\" style=\"margin-left:([\d.]+)%;width:([\d.]+)%", page)
     assert drawn == [("", "0.00", "25.00"), ("bad", "25.00", "75.00")]
 
 
 def test_a_chart_says_what_it_shows_to_who_cannot_see_it() -> None:
     values = [1.0, 10.0, 100.0]
-    block = parts.Histogram(title="Sizes", values=values, scale="log", unit="bytes", of="files")
+    block = report.Histogram(title="Sizes", values=values, scale="log", unit="bytes", of="files")
     page = Outline(render_html("t", [block]))
     labels = [attributes.get("aria-label") for tag, attributes in page.elements if tag == "svg"]
     assert "Sizes: 3 files, median 10 B" in labels
@@ -164,32 +164,32 @@ def test_a_chart_says_what_it_shows_to_who_cannot_see_it() -> None:
 
 def test_too_many_points_are_thinned_and_the_page_says_so() -> None:
     count = 2 * MOST_MARKS
-    points = [parts.Point(x=number, y=0, label=str(number)) for number in range(count)]
-    page = Outline(render_html("t", [parts.Scatter(title="s", points=points)]))
+    points = [report.Point(x=number, y=0, label=str(number)) for number in range(count)]
+    page = Outline(render_html("t", [report.Scatter(title="s", points=points)]))
     assert f"{MOST_MARKS:,} of {count:,} points are drawn." in page.words
 
 
 @pytest.mark.parametrize(
     "block",
     [
-        parts.Bars(title="b", bars=[]),
-        parts.Bars(title="b", bars=[parts.Bar(label="zero", value=0)]),
-        parts.Histogram(title="h", values=[]),
-        parts.Scatter(title="s", points=[]),
-        parts.Timeline(title="t", spans=[]),
-        parts.Listing(title="l", items=[]),
-        parts.Table(title="t", columns=[], rows=[]),
-        parts.Stats(items=[]),
+        report.Bars(title="b", bars=[]),
+        report.Bars(title="b", bars=[report.Bar(label="zero", value=0)]),
+        report.Histogram(title="h", values=[]),
+        report.Scatter(title="s", points=[]),
+        report.Timeline(title="t", spans=[]),
+        report.Listing(title="l", items=[]),
+        report.Table(title="t", columns=[], rows=[]),
+        report.Stats(items=[]),
     ],
 )
-def test_a_block_with_nothing_in_it_can_be_drawn(block: parts.Block) -> None:
+def test_a_block_with_nothing_in_it_can_be_drawn(block: report.Block) -> None:
     assert Outline(render_html("t", [block])).open == []
 
 
 def test_numbers_in_a_table_take_the_unit_of_their_column() -> None:
-    columns = [parts.Column(title="size", unit="bytes"), parts.Column(title="note")]
+    columns = [report.Column(title="size", unit="bytes"), report.Column(title="note")]
     rows: list[list[str | float | None]] = [[2048, "x"], [None, None], ["many", "y"]]
-    page = Outline(render_html("t", [parts.Table(title="t", columns=columns, rows=rows)]))
+    page = Outline(render_html("t", [report.Table(title="t", columns=columns, rows=rows)]))
     assert "2.05 KB" in page.words
     assert "many" in page.words
 

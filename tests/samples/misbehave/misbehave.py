@@ -112,7 +112,7 @@ def read_never(context: Context) -> None:
 
 
 def leave_a_thread_that_reads(context: Context) -> None:
-    """Returns while the thread still waits; the host answers `AFTERWARDS` once it was asked both."""
+    """The host answers `AFTERWARDS` only when it has been asked for `NEVER`."""
     thread = threading.Thread(target=_note_refusal, args=(context,), daemon=True)
     thread.start()
     left_threads.append(thread)
