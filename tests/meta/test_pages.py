@@ -30,7 +30,11 @@ def links_of(page: Path) -> Iterator[tuple[Path, str]]:
             yield (page.parent / name).resolve() if name else page, anchor
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, ROOT / "README.md", *sorted(ROOT.glob("examples/*/README.md"))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in links_of(page):
         assert target.exists(), f"{page.name} links to {target}"

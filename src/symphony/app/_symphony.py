@@ -21,7 +21,7 @@ from symphony.commons.logging import configure
 from symphony.commons.tasks import task_scope
 from symphony.commons.values import Value
 from symphony.engines import LocalEngine
-from symphony.execution import Recorded, RunFinished, RunStatus
+from symphony.execution import Recorded, RunStatus
 from symphony.extensions import ExtensionHost, Found, discover, open_host
 from symphony.operators import BUILTIN
 from symphony.pit.artifacts import ArtifactStore, open_store
@@ -83,21 +83,26 @@ class Run:
         self._feed.add(observer)
 
     async def events(self) -> AsyncIterator[Recorded]:
-        """Every event from the first to the last. Several may read, each at its own pace."""
-        queue: asyncio.Queue[Recorded] = asyncio.Queue()
+        """Every event from the first to the last. Several may read, each at its own pace.
+
+        Ends with the run, even one whose journal broke before it could record its end.
+        """
+        queue: asyncio.Queue[Recorded | None] = asyncio.Queue()
 
         def take(news: Recorded | NodeProgress) -> None:
             if isinstance(news, Recorded):
                 queue.put_nowait(news)
 
+        def end(_: asyncio.Task[RunStatus]) -> None:
+            queue.put_nowait(None)
+
         self._feed.add(take)
+        self._task.add_done_callback(end)
         try:
-            while True:
-                recorded = await queue.get()
+            while (recorded := await queue.get()) is not None:
                 yield recorded
-                if isinstance(recorded.event, RunFinished):
-                    return
         finally:
+            self._task.remove_done_callback(end)
             self._feed.remove(take)
 
 

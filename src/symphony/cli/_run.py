@@ -116,12 +116,24 @@ def _show(results: Results) -> None:
 
 
 def _text(value: Value) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return (
-        text
-        if len(text) <= SHOWN
-        else f"{text[:SHOWN]}… ({len(text):,} characters; --json has all)"
-    )
+    """A value for people: objects by their members, lists in them by their length."""
+    if isinstance(value, dict):
+        text = ", ".join(f"{name} {_brief(member)}" for name, member in value.items())
+    else:
+        text = _brief(value) if not isinstance(value, list) else _json(value)
+    if len(text) <= SHOWN:
+        return text
+    return f"{text[:SHOWN]}… ({len(text):,} characters; --json has all)"
+
+
+def _brief(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    return f"[{len(value)}]" if isinstance(value, (list, dict)) else _json(value)
+
+
+def _json(value: Value) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _exit_code(results: Results) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -26,9 +27,21 @@ def held(task: NodeTask, outputs: Mapping[str, Value]) -> dict[str, Held]:
 
 def _held(task: NodeTask, port: str, value: Value) -> Held:
     try:
-        return Held(_encode(value))
+        json = _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise OutputInvalid(task.run_id, task.node.id, port, str(error)) from error
+    # NaN and the infinities are written as null; only then is it worth looking for them.
+    if b"null" in json and not _is_finite(value):
+        raise OutputInvalid(task.run_id, task.node.id, port, "JSON has no NaN and no infinity")
+    return Held(json)
+
+
+def _is_finite(value: Value) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, list) or all(map(_is_finite, value))
 
 
 async def keep(
