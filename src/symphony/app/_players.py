@@ -37,9 +37,11 @@ class Players:
         self, operators: Mapping[str, Operator], found: Iterable[Found], host: ExtensionHost
     ) -> None:
         self._operators = operators
+        found = list(found)
+        self._broken = [each.error for each in found if each.manifest is None and each.error]
         self._found = {
             (each.manifest.type, each.manifest.id): each
-            for each in reversed(list(found))
+            for each in reversed(found)
             if each.manifest is not None
         }
         self._host = host
@@ -61,11 +63,18 @@ class Players:
         return ExtensionBody(self._found[_TYPE_OF[kind], use], self._host)
 
     def require(self, workflow: Workflow) -> None:
-        """Raise what keeps an extension that the workflow uses from being called."""
+        """Raise what keeps an extension that the workflow uses from being called.
+
+        For a name that nobody has, that is the first place where an extension should be and
+        cannot be read: a mistake in a manifest must not look like one in the workflow.
+        """
         for node in workflow.nodes:
             found = self._extension(node.kind, node.use)
             if found is not None and found.error is not None:
                 raise found.error
+            played = node.kind in _TYPE_OF
+            if played and self._broken and self.signature(node.kind, node.use) is None:
+                raise self._broken[0]
 
     def _extension(self, kind: NodeKind, use: str) -> Found | None:
         type_ = _TYPE_OF.get(kind)

@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from symphony.commons import blocking
 from symphony.commons.audit import AuditLog
 from symphony.commons.clock import Clock, SystemClock
 from symphony.commons.folders import Home, find_home
-from symphony.commons.logging import configure
+from symphony.commons.logging import configure, get_logger
 from symphony.commons.tasks import task_scope
 from symphony.commons.values import Value
 from symphony.engines import LocalEngine
 from symphony.execution import Recorded, RunStatus
 from symphony.extensions import ExtensionHost, Found, discover, open_host
-from symphony.operators import BUILTIN
+from symphony.operators import BUILTIN, Operator
 from symphony.pit.artifacts import ArtifactStore, open_store
 from symphony.pit.tracker import (
     Journal,
@@ -35,11 +35,15 @@ from symphony.pit.tracker import (
 )
 from symphony.workflow import Problem, Workflow, check, validate
 
+log = get_logger("app")
+
 
 class _Feed:
-    """Hands every event of a run to whoever watches, those of the past included."""
+    """Hands every event of a run to whoever watches, those of the past included, and its outcome
+    to whoever waits."""
 
     def __init__(self) -> None:
+        self.outcome: asyncio.Future[RunStatus] = asyncio.get_running_loop().create_future()
         self._history: list[Recorded] = []
         self._observers: list[Observer] = []
 
@@ -61,31 +65,31 @@ class _Feed:
 class Run:
     """A run that was started; it goes on whether or not anybody looks at it."""
 
-    def __init__(
-        self, run_id: str, task: asyncio.Task[RunStatus], feed: _Feed, control: RunControl
-    ) -> None:
+    def __init__(self, run_id: str, feed: _Feed, control: RunControl) -> None:
         self.id = run_id
-        self._task = task
         self._feed = feed
         self._control = control
 
     async def result(self) -> RunStatus:
         """Wait for the end. A failed run is a result too; raises only what kept the run from
         being carried out or recorded. Cancelling the wait does not cancel the run."""
-        return await asyncio.shield(self._task)
+        return await asyncio.shield(self._feed.outcome)
 
     def cancel(self, reason: str = "cancelled by request") -> None:
         """Start nothing more and stop what runs; `result` then tells how it ended."""
         self._control.cancel(reason)
 
     def watch(self, observer: Observer) -> None:
-        """Call `observer` with every event, those of the past first, and with live progress."""
+        """Call `observer` with every event, those of the past first, and with live progress.
+
+        An observer that raises ends the run.
+        """
         self._feed.add(observer)
 
     async def events(self) -> AsyncIterator[Recorded]:
         """Every event from the first to the last. Several may read, each at its own pace.
 
-        Ends with the run, even one whose journal broke before it could record its end.
+        Ends with the run, even with one that could not record its end.
         """
         queue: asyncio.Queue[Recorded | None] = asyncio.Queue()
 
@@ -93,16 +97,16 @@ class Run:
             if isinstance(news, Recorded):
                 queue.put_nowait(news)
 
-        def end(_: asyncio.Task[RunStatus]) -> None:
+        def end(_: asyncio.Future[RunStatus]) -> None:
             queue.put_nowait(None)
 
         self._feed.add(take)
-        self._task.add_done_callback(end)
+        self._feed.outcome.add_done_callback(end)
         try:
             while (recorded := await queue.get()) is not None:
                 yield recorded
         finally:
-            self._task.remove_done_callback(end)
+            self._feed.outcome.remove_done_callback(end)
             self._feed.remove(take)
 
 
@@ -118,6 +122,7 @@ class Symphony:
         journal: Journal,
         host: ExtensionHost,
         audit: AuditLog,
+        operators: Mapping[str, Operator],
         tasks: asyncio.TaskGroup,
         clock: Clock,
     ) -> None:
@@ -127,12 +132,16 @@ class Symphony:
         self.journal = journal
         self._host = host
         self._audit = audit
+        self._operators = operators
         self._tasks = tasks
         self._clock = clock
 
     async def validate(self, workflow: Workflow, base: Path | None = None) -> list[Problem]:
-        """Everything that is wrong with a workflow. `base` as in `run`."""
-        return validate(workflow, await self._players(workflow, base))
+        """Everything that is wrong with a workflow; raises what is wrong with its extensions.
+        `base` as in `run`."""
+        players = await self._players(workflow, base)
+        players.require(workflow)
+        return validate(workflow, players)
 
     async def run(
         self,
@@ -154,10 +163,10 @@ class Symphony:
         id_ = run_id or self._new_id()
         await self._record("run.started", id_, "begun", {"workflow": workflow.id})
         feed, control = _Feed(), RunControl()
-        task = self._tasks.create_task(
+        self._tasks.create_task(
             self._perform(id_, workflow, bound, players=players, feed=feed, control=control)
         )
-        return Run(id_, task, feed, control)
+        return Run(id_, feed, control)
 
     async def _perform(
         self,
@@ -168,8 +177,8 @@ class Symphony:
         players: Players,
         feed: _Feed,
         control: RunControl,
-    ) -> RunStatus:
-        outcome = "failed"
+    ) -> None:
+        """What a run raises goes to whoever waits for it, and harms no other run."""
         try:
             status = await perform(
                 workflow,
@@ -185,14 +194,21 @@ class Symphony:
                 clock=self._clock,
                 control=control,
             )
-            outcome = status.state.value
-            return status
-        finally:
-            await self._record("run.finished", run_id, outcome, {})
+        except asyncio.CancelledError:
+            await self._record("run.finished", run_id, "cancelled", {})
+            feed.outcome.cancel()
+            raise
+        except Exception as error:
+            log.exception("a run could not be carried out", run=run_id, error=error)
+            await self._record("run.finished", run_id, "failed", {})
+            feed.outcome.set_exception(error)
+        else:
+            await self._record("run.finished", run_id, status.state.value, {})
+            feed.outcome.set_result(status)
 
     async def _players(self, workflow: Workflow, base: Path | None) -> Players:
         found = await blocking.run(self._discover, workflow, base)
-        return Players(BUILTIN, found, self._host)
+        return Players(self._operators, found, self._host)
 
     def _discover(self, workflow: Workflow, base: Path | None) -> list[Found]:
         folders = [(base or Path.cwd()) / folder for folder in workflow.extensions]
@@ -210,12 +226,15 @@ class Symphony:
 
 
 @asynccontextmanager
-async def open_symphony(home: Path | None = None, **overrides: object) -> AsyncIterator[Symphony]:
+async def open_symphony(
+    home: Path | None = None, *, operators: Iterable[Operator] = (), **overrides: object
+) -> AsyncIterator[Symphony]:
     """Open everything that runs need, for the length of the block.
 
     `home`, an absolute path, defaults to SYMPHONY_HOME, else to the platform's folder for user
-    data. `overrides` are settings, with `__` between section and key: `run__concurrency=4`. When
-    the block ends, runs that go on are waited for; when it ends with an error, they are cancelled.
+    data. `operators` are yours, beside the built-in ones. `overrides` are settings, with `__`
+    between section and key: `run__concurrency=4`. When the block ends, runs that go on are waited
+    for; when it ends with an error, they are cancelled.
     """
     place = find_home(os.environ) if home is None else Home(home)
     flags = {name.replace("__", "."): value for name, value in overrides.items()}
@@ -235,6 +254,7 @@ async def open_symphony(home: Path | None = None, **overrides: object) -> AsyncI
             journal=journal,
             host=host,
             audit=audit,
+            operators=BUILTIN | {operator.name: operator for operator in operators},
             tasks=tasks,
             clock=SystemClock(),
         )

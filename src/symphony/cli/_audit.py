@@ -33,7 +33,14 @@ def _opened() -> Iterator[AuditLog]:
 @audit.command("list")
 @click.option("--action", help="Only this action, as in run.started.")
 @click.option("--subject", help="Only this subject, as in the id of a run.")
-@click.option("-n", "--limit", default=50, show_default=True, help="How many, newest first.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="How many, newest first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def list_entries(action: str | None, subject: str | None, limit: int, as_json: bool) -> None:
     """Show the newest entries."""

@@ -25,7 +25,7 @@ Options:
 Commands:
 {commands}
 
-  `symphony COMMAND --help` tells more of each. Every command takes --json.
+  `symphony COMMAND --help` tells more of each. --json makes stdout one JSON document.
 """
 
 

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 import click
 
 from symphony.cli._commands import COMMANDS, overview
-from symphony.cli._messages import show_crash, show_error
+from symphony.cli._messages import show_crash, show_error, write_json
 from symphony.commons.errors import (
     EXIT_CODES,
     EXIT_INTERNAL,
     EXIT_OK,
     EXIT_USAGE,
     Category,
+    ErrorRecord,
     SymphonyError,
 )
 from symphony.commons.names import did_you_mean
@@ -60,6 +61,9 @@ def run_command(arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.ClickException as error:
         error.show()
+        if as_json:
+            usage = ErrorRecord("cli.usage", error.format_message(), Category.VALIDATION)
+            write_json({"error": usage})
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("Interrupted.\n")

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from symphony.commons.errors import ErrorRecord
+from symphony.commons.secrets import scrub_record
 
 
 def write_json(document: object) -> None:
@@ -29,6 +30,7 @@ def error_lines(error: ErrorRecord) -> list[str]:
 
 
 def show_error(error: ErrorRecord, *, as_json: bool) -> None:
+    error = scrub_record(error)
     if as_json:
         write_json({"error": error})
     for line in error_lines(error):

@@ -15,7 +15,7 @@ from symphony.app import Results, Run, collect, open_symphony
 from symphony.cli._messages import error_lines, write_json
 from symphony.cli._progress import Spectator, format_seconds, watching
 from symphony.commons.errors import EXIT_CODES, EXIT_OK, EXIT_RUN_FAILED, Category
-from symphony.commons.files import format_size
+from symphony.commons.files import WrongFileKind, format_size
 from symphony.commons.values import Value
 from symphony.execution import NodeState, RunState
 from symphony.workflow import NodeKind, Workflow, load, parse_input
@@ -38,6 +38,8 @@ def run(file: Path, given: tuple[str, ...], out: Path | None, as_json: bool) -> 
 
     Ctrl-C cancels the run in order, and keeps what is done; a second one stops at once.
     """
+    if out is not None and out.exists() and not out.is_dir():
+        raise WrongFileKind(out, "folder")
     workflow = load(file)
     values = dict(_parsed(workflow, each) for each in given)
     results = asyncio.run(
@@ -74,23 +76,27 @@ async def _perform(
 
 @contextmanager
 def _interrupts(run: Run) -> Iterator[None]:
-    """The first Ctrl-C cancels the run; the next one is a KeyboardInterrupt as usual."""
+    """The first Ctrl-C or SIGTERM cancels the run; the next one acts as usual."""
     loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
 
     def interrupt() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
+        for each in signals:
+            loop.remove_signal_handler(each)
         click.echo("Cancelling; Ctrl-C again to stop at once.", err=True)
         run.cancel("interrupted")
 
     try:
-        loop.add_signal_handler(signal.SIGINT, interrupt)
+        for each in signals:
+            loop.add_signal_handler(each, interrupt)
     except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt, which cancels too
         yield
         return
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        for each in signals:
+            loop.remove_signal_handler(each)
 
 
 def _show(results: Results) -> None:

@@ -36,7 +36,14 @@ def _ask(question: Callable[[Journal], Coroutine[None, None, T]]) -> T:
 
 
 @runs.command("list")
-@click.option("-n", "--limit", default=20, show_default=True, help="How many, newest first.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="How many, newest first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def list_runs(limit: int, as_json: bool) -> None:
     """Show the newest runs."""

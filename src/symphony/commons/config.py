@@ -34,7 +34,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 PREFIX = "SYMPHONY_"
 ENVIRONMENT = "SYMPHONY_ENV"
-RESERVED = re.compile(r"SYMPHONY_(HOME|ENV|SECRET_.*)")
+RESERVED = re.compile(r"SYMPHONY_(HOME|ENV|PROCESS|CHANNEL|SECRET_.*)")
 FILE_LIMIT = 1024 * 1024
 PACKAGED = Path(__file__).parents[1] / "config"
 

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from math import isfinite
 from urllib.parse import quote
 
-from symphony.commons.errors import Category, SymphonyError
+from symphony.commons.errors import Category, ErrorRecord, SymphonyError
 from symphony.commons.values import Value
 
 HIDDEN = "[redacted]"
@@ -100,6 +100,15 @@ def _text(value: object) -> str:
         return str(value)
     except Exception:  # noqa: BLE001 - foreign code, and a log line must not fail for it
         return f"<{type(value).__name__} that has no text>"
+
+
+def scrub_record(record: ErrorRecord) -> ErrorRecord:
+    """An error without registered secrets, fit for a journal or a screen."""
+    facts = {
+        name: scrub(fact) if isinstance(fact, str) else fact for name, fact in record.facts.items()
+    }
+    message, hint = scrub(record.message), scrub(record.hint)
+    return ErrorRecord(record.code, message, record.category, hint, facts)
 
 
 def lookup(name: str, environ: Mapping[str, str]) -> str | None:

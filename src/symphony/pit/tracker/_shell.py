@@ -19,6 +19,7 @@ from symphony.commons.clock import Clock
 from symphony.commons.errors import ErrorRecord, SymphonyError
 from symphony.commons.logging import bound
 from symphony.commons.schemas import Schema
+from symphony.commons.secrets import scrub, scrub_record
 from symphony.commons.tasks import task_scope
 from symphony.commons.values import Value
 from symphony.execution import (
@@ -159,8 +160,8 @@ async def _play(
 
 def _record_of(error: Exception) -> ErrorRecord:
     if isinstance(error, SymphonyError):
-        return error.record()
-    return ErrorRecord(SymphonyError.code, f"{type(error).__name__}: {error}")
+        return scrub_record(error.record())
+    return ErrorRecord(SymphonyError.code, scrub(f"{type(error).__name__}: {error}"))
 
 
 class _Performance:
@@ -288,7 +289,7 @@ class _Performance:
             outputs = await self._outputs(task, given)
             event, kept = await keep(task, outputs, self._store)
         except SymphonyError as error:
-            return NodeFailed(node.id, attempt, error.record())
+            return NodeFailed(node.id, attempt, scrub_record(error.record()))
         self._values.put(node.id, kept)
         return event
 

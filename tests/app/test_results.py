@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import symphony
+from symphony.app import Results, collect
+from symphony.commons.values import ArtifactRef, Value
+from symphony.operators import OperatorContext, operator
+from symphony.workflow import loads
+
+FLOW = """{"symphony": 1, "id": "page", "nodes": [
+  {"id": "make", "kind": "operator", "use": "test.make"},
+  {"id": "page", "kind": "output"}, {"id": "long", "kind": "output"}],
+  "edges": [{"from": "make.page", "to": "page"}, {"from": "make.long", "to": "long"}]}"""
+
+
+def results(tmp_path: Path, name: str, media_type: str) -> Results:
+    import msgspec
+
+    class Made(msgspec.Struct):
+        page: ArtifactRef
+        long: list[int]
+
+    @operator("test.make")
+    async def make(context: OperatorContext) -> Made:
+        page = await context.write_artifact(b"<p>hi", media_type, name)
+        return Made(page, list(range(5000)))
+
+    async def main() -> Results:
+        async with symphony.open(tmp_path / "h", operators=[make], logging__file=False) as opened:
+            flow = loads(FLOW)
+            status = await (await opened.run(flow, {})).result()
+            return await collect(flow, status, opened.store, tmp_path / "out")
+
+    return asyncio.run(main())
+
+
+def test_artifact_is_copied_and_long_value_is_whole(tmp_path: Path) -> None:
+    found = results(tmp_path, "a.html", "text/html")
+    page = tmp_path / "out" / "page.html"
+    assert found.outputs == {"page": str(page), "long": list(range(5000))}
+    assert page.read_bytes() == b"<p>hi"
+    assert {each.media_type for each in found.artifacts} == {"text/html", "application/json"}
+
+
+def test_copy_gets_a_suffix_that_fits(tmp_path: Path) -> None:
+    assert results(tmp_path, "", "text/html").outputs["page"] == str(tmp_path / "out/page.html")
+
+
+def test_name_of_an_artifact_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
+    found = results(tmp_path, "../../evil.sh", "text/html")
+    assert found.outputs["page"] == str(tmp_path / "out" / "page.sh")
+
+
+def test_document_stands_beside_the_copies(tmp_path: Path) -> None:
+    found = results(tmp_path, "a.html", "text/html")
+    written: dict[str, Value] = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert written["run_id"] == found.run_id
+    assert written["outputs"] == found.outputs
