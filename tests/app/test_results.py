@@ -4,11 +4,19 @@ import asyncio
 import json
 from pathlib import Path
 
+import msgspec
+
 import symphony
 from symphony.app import Results, collect
 from symphony.commons.values import ArtifactRef, Value
 from symphony.operators import OperatorContext, operator
 from symphony.workflow import loads
+
+
+class Made(msgspec.Struct):
+    page: ArtifactRef
+    long: list[int]
+
 
 FLOW = """{"symphony": 1, "id": "page", "nodes": [
   {"id": "make", "kind": "operator", "use": "test.make"},
@@ -17,12 +25,6 @@ FLOW = """{"symphony": 1, "id": "page", "nodes": [
 
 
 def results(tmp_path: Path, name: str, media_type: str) -> Results:
-    import msgspec
-
-    class Made(msgspec.Struct):
-        page: ArtifactRef
-        long: list[int]
-
     @operator("test.make")
     async def make(context: OperatorContext) -> Made:
         page = await context.write_artifact(b"<p>hi", media_type, name)

@@ -11,7 +11,7 @@ import symphony
 from symphony.app import Symphony
 from symphony.commons.errors import SymphonyError
 from symphony.commons.values import Value
-from symphony.execution import NodeState, RunFinished, RunState
+from symphony.execution import NodeStarted, NodeState, RunFinished, RunState
 from symphony.extensions import FolderMissing, RequirementMissing
 from symphony.operators import operator
 from symphony.pit.tracker import RunExists
@@ -105,7 +105,10 @@ def test_observer_that_raises_ends_its_run_alone(tmp_path: Path) -> None:
 def test_error_in_the_block_cancels_the_runs(tmp_path: Path) -> None:
     async def main() -> None:
         async with house(tmp_path) as opened:
-            await opened.run(loads(WAITING), {}, run_id="left")
+            run = await opened.run(loads(WAITING), {})
+            async for recorded in run.events():
+                if isinstance(recorded.event, NodeStarted):
+                    break
             raise KeyError("ours")
 
     with pytest.raises(KeyError, match="ours"):

@@ -199,7 +199,7 @@ class Symphony:
             feed.outcome.cancel()
             raise
         except Exception as error:
-            log.exception("a run could not be carried out", run=run_id, error=error)
+            log.exception("a run could not be carried out", run=run_id)
             await self._record("run.finished", run_id, "failed", {})
             feed.outcome.set_exception(error)
         else:
