@@ -90,7 +90,7 @@ class ExpressionLimit(ExpressionError):
 
 
 class Expression:
-    """A compiled expression. Safe to use from several threads; compiling costs some 100 us."""
+    """A compiled expression. Safe to use from several threads; compiling costs about 0.5 ms."""
 
     __slots__ = ("_key_order", "_program", "names", "text")
 

@@ -12,8 +12,18 @@ import fcntl
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+@contextmanager
+def exit_notice(pid: int) -> Iterator[int]:
+    """A descriptor that becomes readable when the process, a child of ours, has ended."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def tie_group_to_pipe(reading_end: int, group: int) -> None:

@@ -12,15 +12,20 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 
 from symphony.commons import blocking
 from symphony.sandbox._errors import SpawnFailed
-from symphony.sandbox._linux import kill_marked, tie_group_to_pipe
 from symphony.sandbox._output import OutputPump
 from symphony.sandbox._policy import Policy, clean_environment, probe
+
+if sys.platform == "linux":
+    from symphony.sandbox._linux import exit_notice, kill_marked, tie_group_to_pipe
+elif sys.platform == "darwin":
+    from symphony.sandbox._macos import exit_notice, kill_marked, tie_group_to_pipe
 
 #: Names the descriptor of the channel in the process's environment.
 CHANNEL_VARIABLE = "SYMPHONY_CHANNEL"
@@ -99,6 +104,9 @@ async def spawn(
     `on_output` gets each line that it prints. Raises SpawnFailed. The process finds its end of
     the channel in the descriptor that SYMPHONY_CHANNEL names.
     """
+    if sys.platform not in ("linux", "darwin"):
+        reason = f"extensions cannot run on {sys.platform} yet"
+        raise SpawnFailed(policy.argv[0], policy.cwd, reason)
     marker = uuid.uuid4().hex
     with ExitStack() as ends:
         channel, their_channel = socket.socketpair()
@@ -125,8 +133,7 @@ def _exit_of(pid: int, ends: ExitStack) -> asyncio.Event:
     """An event that is set when the process exits; it has yet to be reaped then."""
     loop = asyncio.get_running_loop()
     exited = asyncio.Event()
-    notice = os.pidfd_open(pid)
-    ends.callback(os.close, notice)
+    notice = ends.enter_context(exit_notice(pid))
     ends.callback(loop.remove_reader, notice)
 
     def note() -> None:
