@@ -23,7 +23,7 @@ from symphony.commons.values import Value
 from symphony.engines import LocalEngine
 from symphony.execution import Recorded, RunStatus
 from symphony.extensions import ExtensionHost, Found, discover, open_host
-from symphony.operators import BUILTIN, Operator
+from symphony.operators import BUILTIN, Operator, OperatorInvalid
 from symphony.pit.artifacts import ArtifactStore, open_store
 from symphony.pit.tracker import (
     Journal,
@@ -254,7 +254,7 @@ async def open_symphony(
             journal=journal,
             host=host,
             audit=audit,
-            operators=BUILTIN | {operator.name: operator for operator in operators},
+            operators=_with_builtin(operators),
             tasks=tasks,
             clock=SystemClock(),
         )
@@ -266,6 +266,16 @@ def _log_to(home: Home, config: Config) -> Callable[[], None]:
 
 def _open_audit(home: Home) -> AuditLog:
     return AuditLog(home.audit, SystemClock())
+
+
+def _with_builtin(own: Iterable[Operator]) -> dict[str, Operator]:
+    """All by name. A name of ours cannot be taken: workflows rely on what it means."""
+    operators = dict(BUILTIN)
+    for operator in own:
+        if operator.name in operators:
+            raise OperatorInvalid(operator.name, "there is an operator of this name already")
+        operators[operator.name] = operator
+    return operators
 
 
 def _user() -> str:

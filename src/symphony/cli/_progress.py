@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Names of running nodes that fit on a line; the rest is a number.
 SHOWN = 3
+#: How often a run in which nothing ends says what it is busy with.
+REMINDER_S = 10.0
 
 
 class Watch(Protocol):
@@ -36,6 +39,10 @@ class Watch(Protocol):
     def event(self, recorded: Recorded, status: RunStatus) -> None: ...
 
     def progress(self, status: RunStatus, fractions: dict[str, float]) -> None: ...
+
+    def remind(self, status: RunStatus, fractions: dict[str, float]) -> None:
+        """Some seconds have passed."""
+        ...
 
 
 def format_seconds(seconds: float) -> str:
@@ -72,6 +79,12 @@ class Spectator:
             self._fractions[news.node] = news.done / news.total
             self._watch.progress(self._status, self._fractions)
 
+    async def remind(self) -> None:
+        """Until it is cancelled: let who waits know that the run goes on, and with what."""
+        while True:
+            await asyncio.sleep(REMINDER_S)
+            self._watch.remind(self._status, self._fractions)
+
 
 class PlainWatch:
     """A line for each node that ends; for logs, pipes and `--json`."""
@@ -86,7 +99,13 @@ class PlainWatch:
                 click.echo(f"    {each}", err=True)
 
     def progress(self, status: RunStatus, fractions: dict[str, float]) -> None:
-        pass
+        """Left to `remind`: a line for each report would be many."""
+
+    def remind(self, status: RunStatus, fractions: dict[str, float]) -> None:
+        now = Progress.of(status, time.time(), fractions)
+        if now.running:
+            busy = running_text(now, fractions)
+            click.echo(f"[{now.done}/{now.total}] still running: {busy}", err=True)
 
 
 def _line(recorded: Recorded, status: RunStatus) -> str:
@@ -124,6 +143,9 @@ class LiveWatch:
             )
             self._bar.console.print(recorded.event.error.message, markup=False, highlight=False)
         self.progress(status, {})
+
+    def remind(self, status: RunStatus, fractions: dict[str, float]) -> None:
+        self.progress(status, fractions)
 
     def progress(self, status: RunStatus, fractions: dict[str, float]) -> None:
         now = Progress.of(status, time.time(), fractions)

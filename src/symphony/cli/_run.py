@@ -15,7 +15,8 @@ from symphony.app import Results, Run, collect, open_symphony
 from symphony.cli._messages import error_lines, write_json
 from symphony.cli._progress import Spectator, format_seconds, watching
 from symphony.commons.errors import EXIT_CODES, EXIT_OK, EXIT_RUN_FAILED, Category
-from symphony.commons.files import WrongFileKind, format_size
+from symphony.commons.files import WrongFileKind
+from symphony.commons.tasks import task_scope
 from symphony.commons.values import Value
 from symphony.execution import NodeState, RunState
 from symphony.workflow import NodeKind, Workflow, load, parse_input
@@ -67,9 +68,13 @@ async def _perform(
     async with open_symphony() as symphony:
         with watching(workflow.name or workflow.id) as watch:
             run = await symphony.run(workflow, inputs, base=base)
-            run.watch(Spectator(watch).notice)
-            with _interrupts(run):
-                status = await run.result()
+            spectator = Spectator(watch)
+            run.watch(spectator.notice)
+            async with task_scope() as tasks:
+                reminder = tasks.create_task(spectator.remind())
+                with _interrupts(run):
+                    status = await run.result()
+                reminder.cancel()
         folder = out or symphony.home.results / run.id
         return await collect(workflow, status, symphony.store, folder)
 
@@ -114,11 +119,7 @@ def _show(results: Results) -> None:
     if results.error is not None:
         for line in error_lines(results.error):
             click.echo(line, err=True)
-    stored = sum(artifact.size for artifact in results.artifacts)
-    click.echo(
-        f"Results: {results.folder} ({len(results.artifacts)} artifacts, {format_size(stored)})",
-        err=True,
-    )
+    click.echo(f"Results: {results.folder}", err=True)
 
 
 def _text(value: Value) -> str:

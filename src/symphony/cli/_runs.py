@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import click
+import msgspec
 
 from symphony.cli._messages import error_lines, write_json
 from symphony.cli._progress import format_seconds
@@ -65,11 +66,23 @@ def show(run_id: str, as_json: bool) -> None:
         write_json(status)
         return
     click.echo(f"{status.run_id}  {status.workflow_id} {status.workflow_version}  {status.state}")
+    click.echo(_times(status))
+    for name, value in status.inputs.items():
+        click.echo(f"  -i {name}={msgspec.json.encode(value).decode()}")
     for name, node in status.nodes.items():
         click.echo(_node(name, node))
         for line in error_lines(node.error) if node.error else ():
             click.echo(f"    {line}")
     _show_error(status)
+
+
+def _times(status: RunStatus) -> str:
+    if status.started_at is None:
+        return "  not begun"
+    begun = f"  begun {datetime.fromtimestamp(status.started_at).astimezone():%Y-%m-%d %H:%M:%S}"
+    if status.finished_at is None:
+        return begun
+    return f"{begun}, took {format_seconds(status.finished_at - status.started_at)}"
 
 
 def _show_error(status: RunStatus) -> None:

@@ -34,6 +34,7 @@ OperatorContext: TypeAlias = BodyContext
 
 Function: TypeAlias = "Callable[..., Any]"
 
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}(\.[a-z][a-z0-9_-]{0,63})*")
 _PORT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
@@ -104,6 +105,10 @@ def operator(name: str, *, title: str = "") -> Callable[[Function], Operator]:
 
     Raises OperatorInvalid.
     """
+    given: object = name  # a bare @operator hands us the function
+    if not isinstance(given, str) or not _NAME.fullmatch(given):
+        hint = 'Write @operator("area.verb") above the function: lower-case words and a dot.'
+        raise OperatorInvalid(str(given), "it needs a name that workflows can use", hint=hint)
     return lambda function: Operator(name, title, function)
 
 

@@ -89,7 +89,7 @@ class Raised(SdkError):
         said = f"{exception}: {reason}" if reason else exception
         super().__init__(
             f"The extension {extension!r} failed in {phase} at {place}: {said}",
-            hint="The extension's traceback is in the log.",
+            hint="The extension's traceback is in logs/symphony.log in Symphony's home folder.",
         )
 
 

@@ -25,6 +25,19 @@ LARGEST_MANIFEST = 1024 * 1024
 
 SECTIONS = ("extension", "inputs", "outputs")
 
+#: What a port's table may say: JSON Schema as of 2020-12, without what points elsewhere. One that
+#: is misspelled would be ignored by a validator, and the port would take anything.
+SCHEMA_KEYWORDS = (
+    *("type", "enum", "const", "default", "title", "description", "examples", "format"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minLength", "maxLength", "pattern", "contentEncoding", "contentMediaType"),
+    *("items", "prefixItems", "contains", "minContains", "maxContains", "minItems", "maxItems"),
+    *("uniqueItems", "unevaluatedItems", "properties", "required", "additionalProperties"),
+    *("patternProperties", "propertyNames", "minProperties", "maxProperties"),
+    *("dependentRequired", "dependentSchemas", "unevaluatedProperties"),
+    *("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "deprecated"),
+)
+
 #: These would collide with the other arguments of `run`.
 RESERVED_PORTS = frozenset(("self", "context"))
 
@@ -82,7 +95,9 @@ class _Reading:
             self._refuse(key, "a port's name has lower-case letters, digits and _ only")
         if name in RESERVED_PORTS or iskeyword(name):
             self._refuse(key, "this name cannot be an argument of run()")
-        schema = self._plain(key, self._table(section, key))
+        table = self._table(section, key)
+        self._refuse_unknown(key, table, SCHEMA_KEYWORDS)
+        schema = self._plain(key, table)
         faults = self._schema(key, schema).faults(schema.get("default"))
         if "default" in schema and faults:
             self._refuse((*key, "default"), f"it does not fit the schema: {faults[0].message}")

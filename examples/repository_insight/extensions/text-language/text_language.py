@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -26,8 +27,11 @@ class Spoken(msgspec.Struct):
 
 
 class TextLanguage(Instrument):
-    def load(self, context: Context) -> None:
-        self._model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    """The model takes a second to load: only when there is a text to judge."""
+
+    @cached_property
+    def _model(self) -> LanguageIdentifier:
+        return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
     def run(self, context: Context, *, texts: dict[str, Any]) -> dict[str, list[Spoken]]:
         given = msgspec.json.decode(context.read(texts), type=list[Text])
