@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import msgspec
+import pytest
 
 import symphony
 from symphony.app import Results, collect
@@ -24,7 +25,7 @@ FLOW = """{"symphony": 1, "id": "page", "nodes": [
   "edges": [{"from": "make.page", "to": "page"}, {"from": "make.long", "to": "long"}]}"""
 
 
-def results(tmp_path: Path, name: str, media_type: str) -> Results:
+def results(tmp_path: Path, name: str, media_type: str, output: str = "page") -> Results:
     @operator("test.make")
     async def make(context: OperatorContext) -> Made:
         page = await context.write_artifact(b"<p>hi", media_type, name)
@@ -32,7 +33,11 @@ def results(tmp_path: Path, name: str, media_type: str) -> Results:
 
     async def main() -> Results:
         async with symphony.open(tmp_path / "h", operators=[make], logging__file=False) as opened:
-            flow = loads(FLOW)
+            flow = loads(
+                FLOW.replace('"page", "kind"', f'"{output}", "kind"').replace(
+                    '"to": "page"', f'"to": "{output}"'
+                )
+            )
             status = await (await opened.run(flow, {})).result()
             return await collect(flow, status, opened.store, tmp_path / "out")
 
@@ -54,6 +59,19 @@ def test_copy_gets_a_suffix_that_fits(tmp_path: Path) -> None:
 def test_name_of_an_artifact_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     found = results(tmp_path, "../../evil.sh", "text/html")
     assert found.outputs["page"] == str(tmp_path / "out" / "page.sh")
+
+
+@pytest.mark.parametrize("name", ["d." + "x" * 300, "a.b c", "a.😀"])
+def test_odd_suffix_gives_way_to_the_media_type(tmp_path: Path, name: str) -> None:
+    found = results(tmp_path, name, "text/html")
+    assert found.outputs["page"] == str(tmp_path / "out" / "page.html")
+
+
+def test_output_named_like_the_document_keeps_its_content(tmp_path: Path) -> None:
+    found = results(tmp_path, "a.json", "application/json", output="results")
+    path = tmp_path / "out" / "results.output.json"
+    assert found.outputs["results"] == str(path)
+    assert path.read_bytes() == b"<p>hi"
 
 
 def test_document_stands_beside_the_copies(tmp_path: Path) -> None:

@@ -72,15 +72,13 @@ def test_late_reader_gets_the_whole_past(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_run_that_cannot_be_recorded_harms_no_other(tmp_path: Path) -> None:
+def test_taken_id_is_told_before_anything_starts(tmp_path: Path) -> None:
     async def main() -> None:
         async with house(tmp_path) as opened:
             waiting = await opened.run(loads(WAITING), {})
             await (await opened.run(loads(ECHO), {}, run_id="twice")).result()
-            second = await opened.run(loads(ECHO), {}, run_id="twice")
             with pytest.raises(RunExists):
-                await second.result()
-            assert [recorded async for recorded in second.events()] == []
+                await opened.run(loads(ECHO), {}, run_id="twice")
             waiting.cancel()
             assert (await waiting.result()).state is RunState.CANCELLED
 
@@ -98,6 +96,26 @@ def test_observer_that_raises_ends_its_run_alone(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match="looked away"):
                 await run.result()
             assert (await (await opened.run(loads(ECHO), {})).result()).state is RunState.COMPLETED
+
+    asyncio.run(main())
+
+
+def test_audit_log_that_cannot_be_written_harms_no_run(
+    tmp_path: Path,
+) -> None:
+    """Somebody tampers with the log while a run goes on: its next entry is refused."""
+    import sqlite3
+
+    async def main() -> None:
+        async with house(tmp_path) as opened:
+            run = await opened.run(loads(WAITING), {})
+            with sqlite3.connect(tmp_path / "home" / "audit.db") as database:
+                names = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+                for (name,) in database.execute(names).fetchall():
+                    database.execute(f"DROP TRIGGER {name}")
+                database.execute("UPDATE head SET count = 0")
+            run.cancel()
+            assert (await run.result()).state is RunState.CANCELLED
 
     asyncio.run(main())
 

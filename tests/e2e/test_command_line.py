@@ -132,3 +132,86 @@ def test_results_stand_in_a_file_too(symphony: Cli, write_workflow: Callable[...
     written = json.loads((symphony.work / "results" / "results.json").read_text())
     assert written == outcome.document
     assert outcome.document["outputs"] == {"b": 1}
+
+
+ECHO = [{"id": "a", "kind": "input", "default": 1}, {"id": "b", "kind": "output"}]
+
+
+def shell(symphony: Cli, command: str) -> subprocess.CompletedProcess[str]:
+    """In bash; a pipe ends with the exit code of `symphony`."""
+    script = f'symphony() {{ "{sys.executable}" -m symphony "$@"; }}; set -o pipefail; {command}'
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=symphony.work,
+        env=symphony.environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+
+def test_run_goes_on_when_nobody_reads_its_progress(
+    symphony: Cli, write_workflow: Callable[..., Path]
+) -> None:
+    path = write_workflow(ECHO, "a -> b")
+    done = shell(symphony, f"symphony run {path} --json 2> >(head -n 1 >/dev/null)")
+    assert json.loads(done.stdout)["state"] == "completed"
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["--help", "config show", "runs --help"])
+def test_closed_pipe_ends_a_command_silently(symphony: Cli, command: str) -> None:
+    done = shell(symphony, f"symphony {command} | true")
+    assert done.stderr == ""
+    assert done.returncode in (0, 141)
+
+
+def test_full_stdout_is_told(symphony: Cli) -> None:
+    done = shell(symphony, "symphony config show > /dev/full")
+    assert done.returncode == 5
+    assert "stdout cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_streams_are_survived(symphony: Cli, write_workflow: Callable[..., Path]) -> None:
+    path = write_workflow(ECHO, "a -> b")
+    assert shell(symphony, f"symphony run {path} >&- 2>&-").returncode == 0
+
+
+def test_out_is_looked_at_before_the_run(
+    symphony: Cli, write_workflow: Callable[..., Path]
+) -> None:
+    path = write_workflow(ECHO, "a -> b")
+    (symphony.work / "a-file").write_text("")
+    outcome = symphony("run", path, "--out", "a-file/results")
+    assert outcome.code == 3
+    assert "--out" in outcome.stderr
+    assert json.loads(symphony("runs", "list", "--json").stdout) == []
+
+
+def test_runs_are_listed_and_shown(symphony: Cli, write_workflow: Callable[..., Path]) -> None:
+    run = symphony("run", write_workflow(ECHO, "a -> b"), "-i", "a=7", "--json").document["run_id"]
+    assert run in symphony("runs", "list").stdout
+    shown = symphony("runs", "show", run).stdout
+    assert "completed" in shown
+    assert "-i a=7" in shown
+    outcome = symphony("runs", "show", "nope")
+    assert outcome.code == 4
+    assert "tracker.run_missing" in outcome.stderr
+
+
+def test_doctor_finds_a_damaged_journal(symphony: Cli) -> None:
+    symphony.home.mkdir()
+    (symphony.home / "runs.db").write_bytes(b"this is no database" * 100)
+    outcome = symphony("doctor", "--json")
+    assert outcome.code == 1
+    assert any(
+        check["verdict"] == "fail" and "runs.db" in check["detail"]
+        for check in outcome.document["checks"]
+    )
+
+
+def test_usage_error_is_json_when_asked(symphony: Cli) -> None:
+    outcome = symphony("run", "--json", "--nonsense")
+    assert outcome.code == 2
+    assert outcome.document["error"]["code"] == "cli.usage"

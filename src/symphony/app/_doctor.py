@@ -7,7 +7,8 @@ import os
 import platform
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import msgspec
 from symphony._version import __version__
 from symphony.app._config import Config, extension_folders, read_config
 from symphony.commons.errors import SymphonyError
-from symphony.commons.files import format_size
+from symphony.commons.files import existing_part, format_size
 from symphony.commons.folders import Home
 from symphony.commons.precheck import folder_writable
+from symphony.commons.sqlite import database_errors, open_reader
 from symphony.extensions import Found, discover
 from symphony.sandbox import Layer, LayerState, probe
 
@@ -62,16 +64,34 @@ class Check(msgspec.Struct, frozen=True):
 
 def examine(home: Home) -> list[Check]:
     """Look at everything. Changes and raises nothing: what is wrong is a check that fails."""
-    return [
-        _symphony(),
-        _database(),
-        _home(home),
-        _disk(home),
-        _configuration(home),
-        *map(_extra, EXTRAS),
-        *map(_layer, probe().layers),
-        *map(_extension, _found(home)),
-    ]
+    looks: dict[str, Callable[[], Iterable[Check]]] = {
+        "symphony": lambda: [_symphony()],
+        "sqlite": lambda: [_database()],
+        "home": lambda: [_home(home)],
+        "disk": lambda: [_disk(home)],
+        "configuration": lambda: [_configuration(home)],
+        "databases": lambda: map(_stored, filter(Path.exists, (home.runs, home.audit))),
+        "extras": lambda: map(_extra, EXTRAS),
+        "sandbox": lambda: map(_layer, probe().layers),
+        "extensions": lambda: map(_extension, _found(home)),
+    }
+    return [check for name, look in looks.items() for check in _looked(name, look)]
+
+
+def _looked(name: str, look: Callable[[], Iterable[Check]]) -> list[Check]:
+    try:
+        return list(look())
+    except SymphonyError as error:
+        return [Check(name, Verdict.FAIL, error.message, error.hint)]
+    except (OSError, ValueError) as error:  # a path that the system refuses to look at
+        return [Check(name, Verdict.FAIL, str(error))]
+
+
+def _stored(path: Path) -> Check:
+    with database_errors(path), closing(open_reader(path)) as database:
+        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    verdict = Verdict.OK if found == "ok" else Verdict.FAIL
+    return Check(f"database {path.name}", verdict, found)
 
 
 def _symphony() -> Check:
@@ -88,8 +108,7 @@ def _database() -> Check:
 
 
 def _home(home: Home) -> Check:
-    nearest = _existing(home.root)
-    faults = folder_writable().check(nearest)
+    faults = folder_writable().check(existing_part(home.root))
     if not faults:
         return Check("home", Verdict.OK, str(home.root))
     return Check(
@@ -101,7 +120,7 @@ def _home(home: Home) -> Check:
 
 
 def _disk(home: Home) -> Check:
-    free = shutil.disk_usage(_existing(home.root)).free
+    free = shutil.disk_usage(existing_part(home.root)).free
     detail = f"{format_size(free)} free for {home.root}"
     if free >= LOW_DISK:
         return Check("disk", Verdict.OK, detail)
@@ -126,10 +145,6 @@ def _extension(found: Found) -> Check:
         lacks = ", ".join(found.lacks)
         return Check(name, Verdict.WARN, f"without {lacks}", f"pip install {lacks}")
     return Check(name, Verdict.OK, str(found.folder))
-
-
-def _existing(path: Path) -> Path:
-    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def _configuration(home: Home) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 
 from symphony.commons.values import Value
 from symphony.execution import Body, BodyContext
@@ -28,6 +29,10 @@ class ExtensionBody:
         self, inputs: Mapping[str, Value], context: BodyContext
     ) -> Mapping[str, Value]:
         return await self._host.call(self._found, inputs, context)
+
+    def turn(self) -> AbstractAsyncContextManager[Body]:
+        """For the engine, whose clock starts when those before this call have ended."""
+        return self._host.turn(self._found)
 
 
 class Players:

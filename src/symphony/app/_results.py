@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,9 @@ from symphony.commons.values import ArtifactRef, Value, as_ref
 from symphony.execution import NodeState, NodeStatus, RunState, RunStatus
 from symphony.pit.artifacts import ArtifactStore
 from symphony.workflow import DEFAULT_PORT, NodeKind, Workflow
+
+#: The name of the document that stands beside the copies.
+DOCUMENT = "results.json"
 
 
 class NodeResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,7 +86,7 @@ async def collect(
 def _write(results: Results, folder: Path) -> None:
     make_folder(folder)
     document = msgspec.json.format(msgspec.json.encode(results), indent=2)
-    write_atomic(folder / "results.json", document)
+    write_atomic(folder / DOCUMENT, document)
 
 
 async def _output(output: str, node: NodeStatus, store: ArtifactStore, folder: Path) -> Value:
@@ -93,15 +97,20 @@ async def _output(output: str, node: NodeStatus, store: ArtifactStore, folder: P
     if DEFAULT_PORT in node.spilled:
         spilled: Value = msgspec.json.decode(await store.get(ref))
         return spilled
-    path = inside(folder, output + _suffix(ref))
+    name = output + _suffix(ref)
+    path = inside(folder, name if name != DOCUMENT else f"{output}.output.json")
     await blocking.run(make_folder, folder)
     await store.export(ref, path)
     return str(path)
 
 
 def _suffix(ref: ArtifactRef) -> str:
-    """That of its name, else one that fits its media type."""
-    return Path(ref.name).suffix or mimetypes.guess_extension(ref.media_type) or ".bin"
+    """That of its name, which an extension has chosen, if it is a plain one; else one that fits
+    its media type."""
+    suffix = Path(ref.name).suffix
+    if re.fullmatch(r"\.[A-Za-z0-9]{1,16}", suffix):
+        return suffix
+    return mimetypes.guess_extension(ref.media_type) or ".bin"
 
 
 def _node(status: NodeStatus) -> NodeResult:

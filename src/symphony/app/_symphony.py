@@ -16,6 +16,7 @@ from symphony.app._players import Players
 from symphony.commons import blocking
 from symphony.commons.audit import AuditLog
 from symphony.commons.clock import Clock, SystemClock
+from symphony.commons.errors import SymphonyError
 from symphony.commons.folders import Home, find_home
 from symphony.commons.logging import configure, get_logger
 from symphony.commons.tasks import task_scope
@@ -30,6 +31,7 @@ from symphony.pit.tracker import (
     NodeProgress,
     Observer,
     RunControl,
+    RunExists,
     open_journal,
     perform,
 )
@@ -44,6 +46,8 @@ class _Feed:
 
     def __init__(self) -> None:
         self.outcome: asyncio.Future[RunStatus] = asyncio.get_running_loop().create_future()
+        # Nobody has to ask for it: what went wrong is in the log.
+        self.outcome.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         self._history: list[Recorded] = []
         self._observers: list[Observer] = []
 
@@ -161,6 +165,8 @@ class Symphony:
         check(workflow, players)
         bound = checked_inputs(workflow, inputs)
         id_ = run_id or self._new_id()
+        if await self.journal.knows(id_):
+            raise RunExists(id_)
         await self._record("run.started", id_, "begun", {"workflow": workflow.id})
         feed, control = _Feed(), RunControl()
         self._tasks.create_task(
@@ -179,6 +185,7 @@ class Symphony:
         control: RunControl,
     ) -> None:
         """What a run raises goes to whoever waits for it, and harms no other run."""
+        outcome = "failed"
         try:
             status = await perform(
                 workflow,
@@ -194,17 +201,24 @@ class Symphony:
                 clock=self._clock,
                 control=control,
             )
+            outcome = status.state.value
+            feed.outcome.set_result(status)
         except asyncio.CancelledError:
-            await self._record("run.finished", run_id, "cancelled", {})
+            outcome = "cancelled"
             feed.outcome.cancel()
             raise
         except Exception as error:
             log.exception("a run could not be carried out", run=run_id)
-            await self._record("run.finished", run_id, "failed", {})
             feed.outcome.set_exception(error)
-        else:
-            await self._record("run.finished", run_id, status.state.value, {})
-            feed.outcome.set_result(status)
+        finally:
+            await self._record_end(run_id, outcome)
+
+    async def _record_end(self, run_id: str, outcome: str) -> None:
+        """The run is over, whether or not the audit log can be written."""
+        try:
+            await self._record("run.finished", run_id, outcome, {})
+        except SymphonyError as error:
+            log.error("the end of a run is missing in the audit log", run=run_id, error=error)  # noqa: TRY400
 
     async def _players(self, workflow: Workflow, base: Path | None) -> Players:
         found = await blocking.run(self._discover, workflow, base)

@@ -3,6 +3,7 @@ user's mistake. Each command lives in a module of its own, imported only when it
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,13 +11,29 @@ from symphony._version import __version__
 
 __all__ = ("main",)
 
+#: As a shell reports a command that SIGPIPE ended, and as docs/errors.md numbers a full disk.
+EXIT_NOBODY_READS = 141
+EXIT_CANNOT_WRITE = 5
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Codes are listed in docs/errors.md."""
-    if list(arguments) in (["--version"], ["-V"]):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us, as in `symphony ... >&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+    try:
+        code = _run(list(arguments))
+        sys.stdout.flush()
+    except OSError as error:
+        return _cannot_write(error)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments in (["--version"], ["-V"]):
         sys.stdout.write(f"symphony {__version__}\n")
         return 0
-    if list(arguments) in (["--help"], ["-h"]):
+    if arguments in (["--help"], ["-h"]):
         from symphony.cli._commands import overview
 
         sys.stdout.write(overview())
@@ -24,3 +41,13 @@ def main(arguments: Sequence[str]) -> int:
     from symphony.cli._main import run_command
 
     return run_command(arguments)
+
+
+def _cannot_write(error: OSError) -> int:
+    """Every other error of the system has been translated on the way: this one is stdout's."""
+    # What is still buffered must not fail once more when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(error, BrokenPipeError):
+        return EXIT_NOBODY_READS
+    sys.stderr.write(f"error: stdout cannot be written: {error.strerror or error}\n")
+    return EXIT_CANNOT_WRITE

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -52,13 +50,17 @@ def symphony() -> None:
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run one command through click; returns the exit code."""
+    """Run one command through click; returns the exit code. Lets an OSError out: see `main`."""
     as_json = "--json" in arguments
     try:
-        outcome = symphony.main(list(arguments), prog_name="symphony", standalone_mode=False)
+        # Not `symphony.main`: click would end a broken pipe with 1, which means a failed run.
+        with symphony.make_context("symphony", list(arguments)) as context:
+            outcome = symphony.invoke(context)
     except SymphonyError as error:
         show_error(error.record(), as_json=as_json)
         return error.exit_code
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except click.ClickException as error:
         error.show()
         if as_json:
@@ -68,10 +70,8 @@ def run_command(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("Interrupted.\n")
         return EXIT_CODES[Category.CANCELLED]
-    except BrokenPipeError:
-        # Whoever read our output has gone (`symphony ... | head`): end silently, as other tools do.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else EXIT_INTERNAL
+    except OSError:
+        raise
     except Exception as error:  # noqa: BLE001  the last line of defence: a bug of ours
         show_crash(error, as_json=as_json)
         return EXIT_INTERNAL

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from symphony.commons.errors import ErrorRecord
+from symphony.commons.logging import CONTROLS_IN_LINES, harmless
 from symphony.commons.secrets import scrub_record
 
 
@@ -22,9 +23,9 @@ def write_json(document: object) -> None:
 def error_lines(error: ErrorRecord) -> list[str]:
     """What happened, what to do, and the code to look up."""
     label = click.style("error:", fg="red", bold=True)
-    lines = [f"{label} {error.message}"]
+    lines = [f"{label} {harmless(error.message, CONTROLS_IN_LINES)}"]
     if error.hint:
-        lines.append(f"  {click.style('hint:', fg='cyan')} {error.hint}")
+        lines.append(f"  {click.style('hint:', fg='cyan')} {harmless(error.hint)}")
     lines.append(click.style(f"  code: {error.code}", dim=True))
     return lines
 

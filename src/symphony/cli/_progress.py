@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -67,23 +67,31 @@ class Spectator:
     """Follows a run from its first event, and tells a watch what it should know of it."""
 
     def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+        self._watch: Watch | None = watch
         self._status = RunStatus()
         self._fractions: dict[str, float] = {}
 
     def notice(self, news: Recorded | NodeProgress) -> None:
         if isinstance(news, Recorded):
             self._status.apply(news)
-            self._watch.event(news, self._status)
+            self._tell(lambda watch: watch.event(news, self._status))
         elif news.total > 0:
             self._fractions[news.node] = news.done / news.total
-            self._watch.progress(self._status, self._fractions)
+            self._tell(lambda watch: watch.progress(self._status, self._fractions))
+
+    def _tell(self, tell: Callable[[Watch], None]) -> None:
+        """A run goes on when nobody reads stderr any more."""
+        if self._watch is not None:
+            try:
+                tell(self._watch)
+            except OSError:
+                self._watch = None
 
     async def remind(self) -> None:
         """Until it is cancelled: let who waits know that the run goes on, and with what."""
         while True:
             await asyncio.sleep(REMINDER_S)
-            self._watch.remind(self._status, self._fractions)
+            self._tell(lambda watch: watch.remind(self._status, self._fractions))
 
 
 class PlainWatch:
@@ -175,7 +183,7 @@ def watching(title: str) -> Iterator[Watch]:
     running = Column(no_wrap=True, overflow="ellipsis", ratio=1)
     columns = (
         SpinnerColumn(),
-        TextColumn("[bold]{task.description}"),
+        TextColumn("{task.description}", style="bold", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[nodes]}"),
         *(TextColumn(field) for field in fields[:2]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ from symphony.app import Results, Run, collect, open_symphony
 from symphony.cli._messages import error_lines, write_json
 from symphony.cli._progress import Spectator, format_seconds, watching
 from symphony.commons.errors import EXIT_CODES, EXIT_OK, EXIT_RUN_FAILED, Category
-from symphony.commons.files import WrongFileKind
+from symphony.commons.files import existing_part
+from symphony.commons.logging import CONTROLS_IN_LINES, harmless
+from symphony.commons.precheck import all_of, folder_writable, on, require, rule
 from symphony.commons.tasks import task_scope
 from symphony.commons.values import Value
 from symphony.execution import NodeState, RunState
@@ -23,6 +26,22 @@ from symphony.workflow import NodeKind, Workflow, load, parse_input
 
 #: Longer values are shown in part; `--json` has them whole.
 SHOWN = 400
+
+
+def _utf8_fault(path: Path) -> str | None:
+    """The path stands in the results, which are JSON."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "must be a path in UTF-8"
+    return None
+
+
+#: What --out may name; asked before the run, not after it.
+RESULTS_FOLDER = all_of(
+    rule("utf8", _utf8_fault),
+    on("the folder", existing_part, folder_writable()),
+)
 
 
 @click.command()
@@ -39,8 +58,8 @@ def run(file: Path, given: tuple[str, ...], out: Path | None, as_json: bool) -> 
 
     Ctrl-C cancels the run in order, and keeps what is done; a second one stops at once.
     """
-    if out is not None and out.exists() and not out.is_dir():
-        raise WrongFileKind(out, "folder")
+    if out is not None:
+        require(RESULTS_FOLDER, out.absolute(), subject="--out")
     workflow = load(file)
     values = dict(_parsed(workflow, each) for each in given)
     results = asyncio.run(
@@ -107,7 +126,9 @@ def _interrupts(run: Run) -> Iterator[None]:
 def _show(results: Results) -> None:
     """Outputs to stdout; what became of the run to stderr."""
     for name, value in results.outputs.items():
-        click.echo(f"{click.style(name, bold=True)}: {_text(value)}")
+        text = _text(value)
+        shown = harmless(text, CONTROLS_IN_LINES) if sys.stdout.isatty() else text
+        click.echo(f"{click.style(name, bold=True)}: {shown}")
     colour = {RunState.COMPLETED: "green", RunState.CANCELLED: "yellow"}.get(results.state, "red")
     counts = dict.fromkeys(NodeState, 0)
     for node in results.nodes.values():

@@ -36,6 +36,7 @@ PREFIX = "SYMPHONY_"
 ENVIRONMENT = "SYMPHONY_ENV"
 RESERVED = re.compile(r"SYMPHONY_(HOME|ENV|PROCESS|CHANNEL|SECRET_.*)")
 FILE_LIMIT = 1024 * 1024
+TOO_DEEP = "its values are nested too deeply"
 PACKAGED = Path(__file__).parents[1] / "config"
 
 
@@ -121,6 +122,8 @@ def toml_layer(name: str, path: Path) -> Layer:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax(name, path, text, str(error)) from error
+    except RecursionError as error:
+        raise ConfigSyntax(Origin(name, str(path)), None, TOO_DEEP) from error
     lines = key_lines(text)
     origins = {key: Origin(name, str(path), line) for key, line in lines.items()}
     return Layer(name, str(path), (values,), origins)
@@ -187,8 +190,12 @@ def load_config(type_: type[T], layers: Iterable[Layer]) -> Loaded[T]:
     """Merge `layers`, later ones winning; raises the first ConfigError in their order."""
     given: dict[KeyPath, _Given] = {}
     for layer in layers:
-        for values in layer.values:
-            _collect(type_, values, (), layer, given)
+        try:
+            for values in layer.values:
+                _collect(type_, values, (), layer, given)
+        except RecursionError as error:
+            origin = Origin(layer.name, layer.source)
+            raise InvalidValue(origin, "", f"{TOO_DEEP}.", "") from error
     value = _build(type_, given, ())
     return Loaded(value, {dotted(path): entry.origin for path, entry in given.items()})
 

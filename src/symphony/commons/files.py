@@ -276,6 +276,12 @@ def make_folder(folder: Path, *, mode: int = 0o777) -> None:
             sync_folder(folder.parent)
 
 
+def existing_part(path: Path) -> Path:
+    """`path` itself, or the nearest folder above it that is there."""
+    path = path.absolute()
+    return next(step for step in (path, *path.parents) if step.exists())
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open an ordinary file to read. A named pipe or a device is refused without waiting for it."""
     with translated(path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from symphony.commons.files import make_folder
+from symphony.commons.files import FileFailed, make_folder, translated
 
 VARIABLE = "SYMPHONY_HOME"
 
@@ -51,9 +52,44 @@ class Home:
 
 
 def find_home(environ: Mapping[str, str]) -> Home:
-    """`SYMPHONY_HOME`, else the platform's folder for a user's data."""
+    """`SYMPHONY_HOME`, else the platform's folder for a user's data.
+
+    Raises a `files.*` error for a path that is none or is not UTF-8: results name files in the
+    home, and JSON could not hold those names.
+    """
     if given := environ.get(VARIABLE):
-        return Home(Path(given).expanduser().absolute())
+        return Home(_require_utf8(user_path(given)))
     from platformdirs import user_data_path
 
-    return Home(user_data_path("symphony", appauthor=False))
+    return Home(_require_utf8(user_data_path("symphony", appauthor=False)))
+
+
+def user_path(text: str) -> Path:
+    """A path as people write it, made absolute: `~` and `~name` are home folders.
+
+    Raises a `files.*` error if that user is unknown, or if no file can have such a name.
+    """
+    if "\0" in text:
+        raise FileFailed(Path(text), "it contains a NUL character")
+    try:
+        os.fsencode(text)
+        with translated(Path(text)):
+            return Path(text).expanduser().absolute()
+    except UnicodeEncodeError as error:
+        raise _not_text(text, "this system has no file names with such characters") from error
+    except RuntimeError as error:
+        reason = f"the home folder of {Path(text).parts[0]!r} is not known"
+        raise FileFailed(Path(text), reason) from error
+
+
+def _require_utf8(path: Path) -> Path:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise _not_text(str(path), "the path of the home folder must be UTF-8") from error
+    return path
+
+
+def _not_text(text: str, reason: str) -> FileFailed:
+    """The error's own path is spelled with escapes, or JSON could not hold the error either."""
+    return FileFailed(Path(text.encode(errors="backslashreplace").decode()), reason)

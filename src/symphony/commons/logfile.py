@@ -22,7 +22,6 @@ class RotatingFile(logging.Handler):
     """
 
     def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
-        super().__init__()
         self._path = path
         self._max_bytes = max_bytes
         self._backups = backups
@@ -31,6 +30,7 @@ class RotatingFile(logging.Handler):
         make_folder(path.parent, mode=0o700)
         with translated(path):
             self._descriptor = self._open()
+        super().__init__()  # after what can fail: from here on the interpreter's end closes it
 
     def emit(self, record: logging.LogRecord) -> None:
         line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")

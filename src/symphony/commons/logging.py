@@ -42,8 +42,8 @@ Event: TypeAlias = dict[str, Value]
 ROOT = "symphony"
 FILE_NAME = "symphony.log"
 _RESERVED = frozenset(("timestamp", "level", "logger", "event", "exception", "exc_info", "stack"))
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_CONTROLS_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+CONTROLS_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _context: ContextVar[Mapping[str, object]] = ContextVar("log", default=MappingProxyType({}))
 
 
@@ -204,7 +204,7 @@ class ConsoleLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created).astimezone()
         event = {"timestamp": f"{moment:%H:%M:%S}", **_event(record)}
-        return self._render({_harmless(key): _shown(key, value) for key, value in event.items()})
+        return self._render({harmless(key): _shown(key, value) for key, value in event.items()})
 
 
 def _event(record: logging.LogRecord) -> Event:
@@ -228,8 +228,9 @@ def _event(record: logging.LogRecord) -> Event:
 def _shown(key: str, value: Value) -> Value:
     if not isinstance(value, str):
         return value
-    return _harmless(value, _CONTROLS_IN_LINES if key == "exception" else _CONTROLS)
+    return harmless(value, CONTROLS_IN_LINES if key == "exception" else CONTROLS)
 
 
-def _harmless(text: str, controls: re.Pattern[str] = _CONTROLS) -> str:
+def harmless(text: str, controls: re.Pattern[str] = CONTROLS) -> str:
+    """`text` with what would control a terminal written as escapes."""
     return controls.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from symphony.commons.errors import Category, SymphonyError
-from symphony.commons.files import FileError, format_size, open_regular, translated
+from symphony.commons.files import FileError, existing_part, format_size, open_regular, translated
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -176,10 +176,7 @@ def free_space(needed: int) -> Rule[Path]:
     """At least `needed` bytes are free where the path is, or would be made."""
 
     def fault_in(path: Path) -> str | None:
-        existing = next(
-            step for step in (path.absolute(), *path.absolute().parents) if step.exists()
-        )
-        free = shutil.disk_usage(existing).free
+        free = shutil.disk_usage(existing_part(path)).free
         if free >= needed:
             return None
         return f"must have {format_size(needed)} of free space, has {format_size(free)}"

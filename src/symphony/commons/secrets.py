@@ -1,7 +1,8 @@
 """Secret values: where they are found, and how they are kept out of what people read.
 
 A secret is registered when it is looked up; from then on `scrub` removes it, and its URL-quoted
-and JSON-escaped spellings, from any text of this process. Keys that look like a secret's name, and
+and JSON-escaped spellings, from any text of this process; of a secret with several lines, such as
+a PEM key, also each line alone, since a process prints line by line. Keys that look like a secret's name, and
 credentials in URLs and headers, are hidden without being registered.
 """
 
@@ -61,7 +62,10 @@ def redact(secret: str) -> str:
     global _registered
     if len(secret) >= SHORTEST:
         with _lock:
-            _spellings.update((secret, quote(secret, safe=""), json.dumps(secret)[1:-1]))
+            for hidden in (secret, *map(str.strip, secret.splitlines())):
+                if len(hidden) >= SHORTEST:
+                    spellings = (hidden, quote(hidden, safe=""), json.dumps(hidden)[1:-1])
+                    _spellings.update(spellings)
             longest_first = sorted(_spellings, key=lambda spelling: (-len(spelling), spelling))
             _registered = re.compile("|".join(map(re.escape, longest_first)))
     return secret
@@ -72,6 +76,16 @@ def scrub(text: str) -> str:
     if _registered is not None:
         text = _registered.sub(HIDDEN, text)
     return _CREDENTIALS.sub(lambda found: f"{found['scheme'] or found['url']}{HIDDEN}", text)
+
+
+def cut_place(text: str, at: int) -> int:
+    """The last place up to `at` where a cut parts nothing that `scrub` would hide in `text`."""
+    patterns = (_CREDENTIALS,) if _registered is None else (_CREDENTIALS, _registered)
+    spans = [found.span() for pattern in patterns for found in pattern.finditer(text)]
+    for start, end in sorted(spans, reverse=True):
+        if start < at < end:
+            at = start
+    return at
 
 
 def scrub_value(value: object, key: str = "", depth: int = 0) -> Value:

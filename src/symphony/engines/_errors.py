@@ -78,7 +78,7 @@ class BodyFailed(EngineError):
     def __init__(self, node: str, use: str, error: BaseException) -> None:
         self.use = use
         self.type = type(error).__name__
-        self.reason = str(error)
+        self.reason = _text(error)
         self.place = _place(error)
         what = f"{self.type}: {self.reason}" if self.reason else self.type
         super().__init__(
@@ -86,6 +86,13 @@ class BodyFailed(EngineError):
             f"Node {node!r} failed: {use} raised {what}.",
             hint=f"It was raised in {self.place}." if self.place else "",
         )
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as fault:  # noqa: BLE001 - the author's code, here too
+        return f"(it cannot be shown: its __str__ raised {type(fault).__name__})"
 
 
 def _place(error: BaseException) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from symphony.commons.errors import SymphonyError
 from symphony.commons.logging import get_logger
@@ -17,6 +19,15 @@ from symphony.pit.tracker import NodeTask
 from symphony.workflow import Catalog, NodeKind, Port, Signature
 
 _logger = get_logger("engines")
+
+
+@runtime_checkable
+class _Queued(Protocol):
+    """A body whose calls wait for each other."""
+
+    def turn(self) -> AbstractAsyncContextManager[Body]:
+        """Wait until nobody else is in it; what comes out is to be called within the block."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,9 @@ class LocalEngine:
         """
         player = self._player(task)
         inputs = _accepted_inputs(task, player.inputs)
-        outputs = await self._call(player.body, task, inputs, context)
+        # The wait for others is not the node's own time.
+        async with _turn(player.body) as body:
+            outputs = await self._call(body, task, inputs, context)
         return _accepted_outputs(task, player.outputs, outputs)
 
     def _player(self, task: NodeTask) -> _Player:
@@ -73,7 +86,9 @@ class LocalEngine:
         try:
             async with limit:
                 return await body(inputs, context)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             if _is_being_cancelled():
                 # Whatever the body made of it.
                 raise asyncio.CancelledError from error
@@ -83,6 +98,10 @@ class LocalEngine:
                 raise
             _logger.debug("a body failed", node=node.id, use=node.use, error=error)
             raise BodyFailed(node.id, node.use, error) from error
+
+
+def _turn(body: Body) -> AbstractAsyncContextManager[Body]:
+    return body.turn() if isinstance(body, _Queued) else nullcontext(body)
 
 
 def _is_being_cancelled() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from symphony.commons.errors import SymphonyError
-from symphony.commons.files import FileError, translated
+from symphony.commons.files import FileError, FileFailed, FileMissing, translated
 from symphony.commons.versions import Constraint, Version
 from symphony.extensions._errors import (
     ExtensionDuplicate,
@@ -49,7 +51,7 @@ def discover(folders: Iterable[Path]) -> list[Found]:
     places: dict[Path, Found] = {}
     first: dict[str, Path] = {}
     for folder in folders:
-        for found in _look_in(folder.resolve()):
+        for found in _look_in(folder):
             places[found.folder] = _unless_second(found, first)
     return list(places.values())
 
@@ -65,24 +67,44 @@ def _unless_second(found: Found, first: dict[str, Path]) -> Found:
 
 
 def _look_in(folder: Path) -> Iterator[Found]:
-    if not folder.is_dir():
-        yield Found(folder, None, FolderMissing(folder))
-    elif (folder / MANIFEST_NAME).exists():
-        yield _examine(folder)
-    else:
-        try:
-            with translated(folder):
-                children = sorted(folder.iterdir())
-        except FileError as error:
-            yield Found(folder, None, error)
-            return
-        for child in children:
-            if (child / MANIFEST_NAME).exists():
-                yield _examine(child)
-
-
-def _examine(folder: Path) -> Found:
     try:
+        folder = _real(folder)
+        itself = _has_manifest(folder)
+        with translated(folder):
+            places = [folder] if itself else sorted(folder.iterdir())
+    except (FolderMissing, FileError) as error:
+        yield Found(folder, None, error)
+        return
+    for place in places:
+        if (found := _examine(place)) is not None:
+            yield found
+
+
+def _real(folder: Path) -> Path:
+    """The folder with all links resolved; raises FolderMissing, or a `files.*` error."""
+    try:
+        with translated(folder):
+            real = Path(os.path.realpath(folder))
+            is_folder = stat.S_ISDIR(real.stat().st_mode)
+    except FileMissing as error:
+        raise FolderMissing(folder) from error
+    except ValueError as error:  # a NUL, or a character that no file name can hold
+        raise FileFailed(folder, str(error)) from error
+    if not is_folder:
+        raise FolderMissing(real)
+    return real
+
+
+def _has_manifest(folder: Path) -> bool:
+    with translated(folder):
+        return (folder / MANIFEST_NAME).exists()
+
+
+def _examine(folder: Path) -> Found | None:
+    """None if there is no extension."""
+    try:
+        if not _has_manifest(folder):
+            return None
         manifest = load_manifest(folder)
         lacks = _missing(folder, manifest.optional)
         missing = _missing(folder, manifest.requires)

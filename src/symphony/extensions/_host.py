@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import TypeAlias
 
 from symphony.commons.logging import get_logger
 from symphony.commons.secrets import lookup
@@ -21,6 +22,8 @@ from symphony.extensions._worker import Worker, open_worker
 from symphony.sdk import BadValue, Manifest, check_value
 
 log = get_logger("extensions")
+
+_Call: TypeAlias = Callable[[Mapping[str, Value], Services], Awaitable[dict[str, Value]]]
 
 
 class ExtensionHost:
@@ -41,14 +44,26 @@ class ExtensionHost:
         Cancel to stop it, also by a time limit: it is asked to give up and killed if it does not.
         Raises `found.error`, and `extensions.*`, `sdk.*`, `sandbox.*` and the services' errors.
         """
+        values = _checked(found.require(), inputs)
+        async with self.turn(found) as call:
+            return await call(values, services)
+
+    @asynccontextmanager
+    async def turn(self, found: Found) -> AsyncIterator[_Call]:
+        """Wait until no other call of the extension runs, and keep the others waiting for the
+        length of the block. Gives what is `call`, without the wait. Raises `found.error`."""
         manifest = found.require()
-        values = _checked(manifest, inputs)
         seat = self._seats.setdefault(found.folder, _Seat())
-        async with seat.lock:
+
+        async def call(inputs: Mapping[str, Value], services: Services) -> dict[str, Value]:
+            values = _checked(manifest, inputs)
             worker = seat.worker
             if worker is None or not worker.usable:
                 worker = await self._start(seat, manifest, found.folder, services)
             return await worker.run(values, services, self._secrets)
+
+        async with seat.lock:
+            yield call
 
     async def _start(
         self, seat: _Seat, manifest: Manifest, folder: Path, services: Services

@@ -69,6 +69,7 @@ EXIT_GRACE_S = 1.0
 #: How many of the last lines that it printed an error shows, and how much of each.
 SHOWN_LINES = 20
 SHOWN_WIDTH = 300
+LOGGED_WIDTH = 4096
 
 REPORTS: dict[str, type[Progress | LogLine]] = {Topic.PROGRESS: Progress, Topic.LOG: LogLine}
 REQUESTS: dict[str, type[ReadPart | WritePart | SecretRequest]] = {
@@ -313,7 +314,8 @@ async def open_worker(
     def take(line: str) -> None:
         line = scrub(line)
         printed.append(line[:SHOWN_WIDTH])
-        log.info("printed", extension=manifest.id, line=line)
+        for at in range(0, max(len(line), 1), LOGGED_WIDTH):  # cut when nothing secret is left
+            log.info("printed", extension=manifest.id, line=line[at : at + LOGGED_WIDTH])
 
     async with (
         spawn(Policy(PROGRAM, folder), take) as process,

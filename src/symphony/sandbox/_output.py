@@ -6,13 +6,19 @@ import asyncio
 import os
 from collections.abc import Callable
 
+from symphony.commons.secrets import cut_place
+
 READ_SIZE = 64 * 1024
-MAX_LINE = 4096
+MAX_LINE = 64 * 1024
+#: How much of a line's continuation is looked at before it is cut, in characters: no secret of at
+#: most this length is parted.
+LOOK_AHEAD = 8 * 1024
 
 
 class LineSplitter:
     """Bytes in, lines out. A line over `MAX_LINE` bytes comes in pieces, so that a process that
-    never ends its line costs no memory; bytes that are not UTF-8 come out as escapes."""
+    never ends its line costs no memory. A secret is never cut in two, and so whoever scrubs each
+    piece misses none. Bytes that are not UTF-8 come out as escapes."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -20,10 +26,8 @@ class LineSplitter:
     def feed(self, data: bytes) -> list[str]:
         *whole, self._rest = (self._rest + data).split(b"\n")
         lines = [piece for line in whole for piece in _pieces(line)]
-        if len(self._rest) > MAX_LINE:
-            *pieces, self._rest = _pieces(self._rest)
-            lines += pieces
-        return [_text(line) for line in lines]
+        *pieces, self._rest = _pieces(self._rest)
+        return [_text(line) for line in lines + pieces]
 
     def finish(self) -> list[str]:
         """The last line, if it had no end."""
@@ -32,7 +36,15 @@ class LineSplitter:
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    return [line[at : at + MAX_LINE] for at in range(0, len(line), MAX_LINE)] or [b""]
+    """`line` in pieces of at most `MAX_LINE` bytes; only the last may yet grow."""
+    pieces = []
+    while len(line) > MAX_LINE:
+        text = line[:MAX_LINE].decode(errors="surrogateescape")
+        wanted = len(text) - LOOK_AHEAD
+        at = cut_place(text, wanted) or wanted  # what is longer than a piece cannot stay whole
+        pieces.append(text[:at].encode(errors="surrogateescape"))
+        line = line[len(pieces[-1]) :]
+    return [*pieces, line]
 
 
 def _text(line: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -44,8 +45,9 @@ class ObjectFolder:
         stale = time.time() - _STALE_SECONDS
         with translated(self._incoming):
             for leftover in self._incoming.iterdir():
-                if leftover.stat().st_mtime < stale:
-                    leftover.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another process has put it in its place
+                    if leftover.stat().st_mtime < stale:
+                        leftover.unlink()
 
     def keep(self, pieces: Iterable[bytes]) -> Kept:
         """Write content whose hash is known only at its end; on return it is durable."""

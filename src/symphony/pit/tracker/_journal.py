@@ -138,6 +138,12 @@ class Journal:
             raise RunMissing(run_id)
         return [decode(body) for (body,) in rows]
 
+    async def knows(self, run_id: str) -> bool:
+        """Whether the id of a run is taken."""
+        query = "SELECT 1 FROM runs WHERE run = ?"
+        row = await self._database.read(lambda db: db.execute(query, (run_id,)).fetchone())
+        return row is not None
+
     async def document(self, run_id: str) -> str:
         """The text of the workflow that a run performs; raises RunMissing."""
         row = await self._database.read(lambda db: db.execute(_DOCUMENT, (run_id,)).fetchone())

@@ -31,17 +31,17 @@ def _held(task: NodeTask, port: str, value: Value) -> Held:
     except (TypeError, ValueError, RecursionError) as error:
         raise OutputInvalid(task.run_id, task.node.id, port, str(error)) from error
     # NaN and the infinities are written as null; only then is it worth looking for them.
-    if b"null" in json and not _is_finite(value):
+    if b"null" in json and not _is_finite(msgspec.to_builtins(value)):
         raise OutputInvalid(task.run_id, task.node.id, port, "JSON has no NaN and no infinity")
     return Held(json)
 
 
-def _is_finite(value: Value) -> bool:
+def _is_finite(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
-    return not isinstance(value, list) or all(map(_is_finite, value))
+    return not isinstance(value, list | tuple | set | frozenset) or all(map(_is_finite, value))
 
 
 async def keep(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, assert_never, cast
 
 import msgspec
@@ -86,8 +87,9 @@ async def perform(
     A node that fails takes with it those that need it; the others go on, and the run ends failed.
     Raises InputsInvalid or RunExists before anything has begun, and the journal's error if it
     breaks, with all bodies cancelled and awaited. If the caller is cancelled, so is the run, in
-    order, and `CancelledError` comes out when it has ended; a second cancellation still waits for
-    the bodies, but records nothing more. An error of `observer` ends the run.
+    order, and `CancelledError` comes out when it has ended; a second cancellation stops the bodies
+    once more and still waits for them. An error of `observer` ends the run; it may cancel the run,
+    which then happens as soon as what it was told of is dealt with.
     """
     control = control or RunControl()
     created = RunCreated(
@@ -152,6 +154,12 @@ async def _play(
             control.attach(performance.cancel)
             state = await performance.end()
             watch.cancel()
+    except asyncio.CancelledError:
+        # Torn down while it was being cancelled in order, say by a second Ctrl-C. The bodies have
+        # ended all the same, and a journal without an end would look like a run that died.
+        if performance.outcome is not None:
+            await recorder.record_end(RunFinished(performance.outcome))
+        raise
     except Exception as error:
         await recorder.record_end(RunFinished(RunState.FAILED, _record_of(error)))
         raise
@@ -195,26 +203,58 @@ class _Performance:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._to_be_cancelled: set[str] = set()
         self._worker_is_coming = False
+        self._busy = False
+        self._cancel_wanted: str | None = None
         self._ended: asyncio.Future[RunState] = self._loop.create_future()
 
+    @property
+    def outcome(self) -> RunState | None:
+        """How the run has ended, once every node has."""
+        if not self._ended.done() or self._ended.exception() is not None:
+            return None
+        return self._ended.result()
+
     def begin(self) -> None:
-        self._act(self._tracker.start())
+        with self._undivided():
+            self._act(self._tracker.start())
 
     async def end(self) -> RunState:
-        return await self._ended
+        # Our being cancelled is not the end of the run: not `await self._ended`.
+        await asyncio.wait([self._ended])
+        return self._ended.result()
 
     def cancel(self, reason: str) -> None:
-        """No effect on a run that has ended."""
-        if self._tracker.state is RunState.RUNNING and not self._ended.done():
-            event = RunCancelling(reason)
-            self._recorder.record(event)
-            self._ready.clear()
-            self._act(self._tracker.handle(event))
+        """At once, or, if the observer asks for it, after the step it is told of. No effect on a
+        run that has ended."""
+        if self._busy:
+            self._cancel_wanted = reason
+        elif self._tracker.state is RunState.RUNNING and not self._ended.done():
+            with self._undivided():
+                event = RunCancelling(reason)
+                self._recorder.record(event)
+                self._ready.clear()
+                self._act(self._tracker.handle(event))
+
+    @contextmanager
+    def _undivided(self) -> Iterator[None]:
+        """A step in which the journal, the observers and the tracker come to know the same.
+
+        In the middle of one, the tracker is behind the journal, and one observer behind another:
+        a cancellation waits. An error leaves it that way; the run is torn down, and nothing can
+        be asked of it any more.
+        """
+        within, self._busy = self._busy, True
+        yield
+        self._busy = within
+        if not within and self._cancel_wanted is not None:
+            reason, self._cancel_wanted = self._cancel_wanted, None
+            self.cancel(reason)
 
     def _tell_progress(self, heard: Recorded | NodeProgress) -> None:
         """Called by the loop, to whom an error of the observer would be none of its business."""
         try:
-            self._recorder.tell(heard)
+            with self._undivided():
+                self._recorder.tell(heard)
         except Exception as error:  # noqa: BLE001 - it ends the run
             if not self._ended.done():
                 self._ended.set_exception(error)
@@ -236,7 +276,7 @@ class _Performance:
         self._call_worker()
 
     def _finish(self, state: RunState) -> None:
-        # Nobody waits for it any more if the run is being torn down.
+        # It is done already if an observer's error is the end.
         if not self._ended.done():
             self._ended.set_result(state)
 
@@ -266,7 +306,8 @@ class _Performance:
     async def _run(self, node: Node, attempt: int) -> None:
         worker = cast("asyncio.Task[None]", asyncio.current_task())
         self._running[node.id] = worker
-        self._recorder.record(NodeStarted(node.id, attempt))
+        with self._undivided():
+            self._recorder.record(NodeStarted(node.id, attempt))
         try:
             ended = await self._attempt(node, attempt)
         except asyncio.CancelledError:
@@ -278,9 +319,10 @@ class _Performance:
         self._conclude(ended)
 
     def _conclude(self, ended: NodeEnded) -> None:
-        self._recorder.record(ended)
-        self._values.release(ended.node)
-        self._act(self._tracker.handle(ended))
+        with self._undivided():
+            self._recorder.record(ended)
+            self._values.release(ended.node)
+            self._act(self._tracker.handle(ended))
 
     async def _attempt(self, node: Node, attempt: int) -> NodeEnded:
         given = self._values.given_to(node.id)
