@@ -6,9 +6,12 @@ import sys
 
 
 def main() -> int:
-    from symphony.cli import main as run
+    try:
+        from symphony.cli import main as run
 
-    return run(sys.argv[1:])
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules load; later ones are answered where they can be
+        return 130
 
 
 if __name__ == "__main__":

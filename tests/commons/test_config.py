@@ -332,3 +332,18 @@ def test_the_last_layer_that_speaks_of_a_key_decides(said: list[tuple[str, int]]
 
 def test_key_is_written_as_in_toml() -> None:
     assert dotted(("a", "b.c", 'd"', "é")) == 'a."b.c"."d\\""."é"'
+
+
+def test_file_nested_too_deeply_is_an_error_of_its_syntax(tmp_path: Path) -> None:
+    with pytest.raises(ConfigSyntax, match="nested too deeply") as caught:
+        _file(tmp_path, f"a={'[' * 100_000}")
+    assert caught.value.source == str(tmp_path / "config.toml")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"SYMPHONY_ROOMS": "[" * 100_000}, {"SYMPHONY_LEVELS__" + "__".join("a" * 5000): "1"}],
+)
+def test_variable_nested_too_deeply_is_an_invalid_value(values: dict[str, str]) -> None:
+    with pytest.raises(InvalidValue, match="nested too deeply"):
+        load_config(House, [environment_layer(values)])

@@ -3,10 +3,11 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from symphony.commons.files import FileError
-from symphony.commons.folders import Home, find_home
+from symphony.commons.files import FileError, FileFailed
+from symphony.commons.folders import Home, find_home, user_path
 
 
 def test_variable_names_the_home(tmp_path: Path) -> None:
@@ -47,3 +48,47 @@ def test_home_that_is_a_file_is_an_error_of_files(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(FileError):
         Home(tmp_path / "home").create()
+
+
+def test_path_of_a_user_is_absolute_and_odd_bytes_are_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert user_path("~/x") == Path("/home/someone/x")
+    assert user_path("here") == Path.cwd() / "here"
+    assert user_path("/caf\udce9") == Path("/caf\udce9")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("~no-such-user/x", "home folder of '~no-such-user' is not known"),
+        ("/a\0b", "NUL"),
+        ("~a\0b/x", "NUL"),
+        ("/a\ud800b", "no file name can hold such characters"),
+    ],
+)
+def test_path_that_no_file_can_have_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(FileFailed, match=reason):
+        user_path(text)
+    with pytest.raises(FileFailed, match=reason):
+        find_home({"SYMPHONY_HOME": text})
+
+
+def test_relative_path_in_a_folder_that_is_gone_is_an_error_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FileError):
+        user_path("here")
+
+
+def test_home_must_be_utf8_and_its_error_fits_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileFailed, match="must be UTF-8") as caught:
+        find_home({"SYMPHONY_HOME": "/caf\udce9"})
+    assert b"caf" in msgspec.json.encode(caught.value.record())
+    monkeypatch.setenv("XDG_DATA_HOME", "/caf\udce9")
+    with pytest.raises(FileFailed, match="must be UTF-8"):
+        find_home({})

@@ -149,6 +149,23 @@ def test_folder_that_cannot_be_made_is_an_error_of_files(tmp_path: Path) -> None
         RotatingFile(tmp_path / "file" / "log", 100, 1)
 
 
+def test_file_that_could_not_be_opened_leaves_nothing_to_close_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    program = textwrap.dedent("""
+        import pathlib, sys
+        from symphony.commons.files import FileError
+        from symphony.commons.logfile import RotatingFile
+        try:
+            RotatingFile(pathlib.Path(sys.argv[1]), 100, 1)
+        except FileError as error:
+            kept = error  # and with it the frames that know the handler
+            print(error.code)
+    """)
+    command = [sys.executable, "-c", program, str(tmp_path / "log")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("files.wrong_kind\n", "")
+
+
 def test_failing_disk_is_told_once_and_fails_nobody(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from symphony.commons.secrets import (
     HIDDEN,
     SecretUnreadable,
+    cut_place,
     lookup,
     redact,
     scrub,
@@ -24,7 +25,7 @@ def test_registered_secret_disappears_from_any_text() -> None:
     assert scrub("a hunter2-first, b hunter2-first") == f"a {HIDDEN}, b {HIDDEN}"
 
 
-@given(st.text(min_size=6, max_size=12, alphabet='ab/+"\\ é\n&%'))
+@given(st.text(min_size=6, max_size=12, alphabet='ab/+"\\ é\t&%'))
 @settings(max_examples=30)
 def test_secret_disappears_in_its_quoted_and_escaped_spellings(secret: str) -> None:
     secret = f"hunter2-{secret}"
@@ -38,6 +39,20 @@ def test_of_two_secrets_the_longer_is_hidden_whole() -> None:
     redact("overlap-one")
     redact("overlap-one-and-more")
     assert scrub("overlap-one-and-more") == HIDDEN
+
+
+def test_each_line_of_a_secret_is_hidden_alone() -> None:
+    redact("-----BEGIN KEY-----\r\n  c2VjcmV0LW9uZQ==\nqz\nc2VjcmV0L+R3bw==\n")
+    assert scrub("c2VjcmV0LW9uZQ==|c2VjcmV0L+R3bw==|qz") == f"{HIDDEN}|{HIDDEN}|qz"
+    assert scrub("c2VjcmV0L%2BR3bw%3D%3D") == HIDDEN
+
+
+@pytest.mark.parametrize(
+    ("at", "place"), [(2, 2), (3, 3), (4, 3), (11, 3), (12, 12), (13, 13), (14, 13), (35, 13)]
+)
+def test_cut_moves_back_to_before_what_is_hidden(at: int, place: int) -> None:
+    redact("cut-place")
+    assert cut_place("ab cut-place Bearer abcdefgh-ijklmnopqrstu end", at) == place
 
 
 def test_very_short_value_is_not_registered() -> None:

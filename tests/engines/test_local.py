@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from symphony.commons import blocking
 from symphony.commons.errors import Category, SymphonyError
 from symphony.commons.values import ArtifactRef, Value
 from symphony.engines import (
@@ -27,6 +29,15 @@ INCREMENT = Signature(
     (Port("value", INTEGER), Port("step", INTEGER, required=False, default=1)),
     (Port("value", INTEGER),),
 )
+
+
+class Panic(BaseException):
+    """As the native code of some libraries raises."""
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
 
 
 class Silent:
@@ -198,7 +209,7 @@ def test_our_own_errors_come_out_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [SystemExit(3), asyncio.CancelledError(), TimeoutError("its own")]
+    "error", [SystemExit(3), Panic("of its own kind"), asyncio.CancelledError(), TimeoutError()]
 )
 def test_body_cannot_end_the_program_or_pass_for_cancelled_or_timed_out(
     error: BaseException,
@@ -266,3 +277,97 @@ def test_ports_are_compiled_once_for_all_nodes_that_use_them() -> None:
     for value in range(5):
         assert run(engine, task({"value": value})) == {"value": value + 1}
     assert catalog.asked == 1
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), Panic("in a thread")])
+def test_body_cannot_end_the_program_from_a_thread_either(error: BaseException) -> None:
+    def work() -> NoReturn:
+        raise error
+
+    async def body(inputs: Mapping[str, Value], context: BodyContext) -> Mapping[str, Value]:
+        return await blocking.run(work)
+
+    with pytest.raises(BodyFailed) as caught:
+        run(engine_of(body), task({"value": 1}))
+    assert caught.value.type == type(error).__name__
+
+
+def test_keyboard_interrupt_is_nobody_s_failure() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(engine_of(raises(KeyboardInterrupt())), task({"value": 1}))
+
+
+def test_error_that_cannot_be_shown_fails_the_node_like_any_other() -> None:
+    with pytest.raises(BodyFailed) as caught:
+        run(engine_of(raises(Unspeakable())), task({"value": 1}))
+    assert str(caught.value) == (
+        "Node 'n' failed: increment raised Unspeakable: "
+        "(it cannot be shown: its __str__ raised RuntimeError)."
+    )
+
+
+class OneAtATime:
+    """A body whose calls take turns; one that is given 0 waits for ever."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.entered = asyncio.Event()
+
+    async def __call__(
+        self, inputs: Mapping[str, Value], context: BodyContext
+    ) -> Mapping[str, Value]:
+        self.entered.set()
+        return inputs if inputs["value"] else await waits_for_ever(inputs, context)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Body]:
+        async with self.lock:
+            yield self
+
+
+VALUE = Signature((Port("value", INTEGER),), (Port("value", INTEGER),))
+
+
+def test_time_limit_does_not_count_the_wait_for_others() -> None:
+    async def main() -> None:
+        body = OneAtATime()
+        engine = engine_of(body, VALUE)
+        first = asyncio.create_task(engine.run(task({"value": 0}), Silent()))
+        await body.entered.wait()
+        second = asyncio.create_task(engine.run(task({"value": 2}, timeout_s=0.01), Silent()))
+        # As long as the second call may take, and begun after it.
+        with pytest.raises(BodyTimeout):
+            await engine_of(waits_for_ever).run(task({"value": 1}, timeout_s=0.02), Silent())
+        assert not second.done()
+        first.cancel()
+        assert await second == {"value": 2}
+
+    asyncio.run(main())
+
+
+def test_time_limit_counts_from_the_turn_and_frees_it() -> None:
+    async def main() -> None:
+        body = OneAtATime()
+        with pytest.raises(BodyTimeout):
+            await engine_of(body, VALUE).run(task({"value": 0}, timeout_s=0.01), Silent())
+        assert not body.lock.locked()
+
+    asyncio.run(main())
+
+
+def test_call_that_is_cancelled_while_it_waits_for_its_turn_keeps_nobody_else_from_it() -> None:
+    async def main() -> None:
+        body = OneAtATime()
+        engine = engine_of(body, VALUE)
+        first = asyncio.create_task(engine.run(task({"value": 0}), Silent()))
+        await body.entered.wait()
+        second = asyncio.create_task(engine.run(task({"value": 2}), Silent()))
+        third = asyncio.create_task(engine.run(task({"value": 3}), Silent()))
+        await asyncio.sleep(0)
+        second.cancel()
+        first.cancel()
+        assert await third == {"value": 3}
+        assert second.cancelled()
+        assert not body.lock.locked()
+
+    asyncio.run(main())

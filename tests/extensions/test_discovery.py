@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,3 +144,59 @@ def test_the_sdk_must_be_one_that_the_extension_knows(write: Write, sdk: str, fi
     assert (found.error is None) is fits
     if found.error is not None:
         assert found.error.code == "extensions.sdk_mismatch"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "loop", "loop/inner", "a\ud800b"])
+def test_a_folder_that_cannot_be_looked_at_is_told(tmp_path: Path, write: Write, name: str) -> None:
+    write("fine/a", id_="a")
+    (tmp_path / "loop").symlink_to("loop")
+    odd, good = discover([tmp_path / name, tmp_path / "fine"])
+    assert (odd.folder, odd.manifest) == (tmp_path / name, None)
+    assert odd.error is not None
+    assert odd.error.code == "files.failed"
+    assert good.error is None
+
+
+def test_a_file_is_no_folder_to_look_in(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert error_of(tmp_path / "file").code == "extensions.folder_missing"
+
+
+def test_a_manifest_nested_too_deeply_is_bad(write: Write) -> None:
+    folder = write("a")
+    (folder / "symphony.toml").write_text(f"a={'[' * 20_000}")
+    assert error_of(folder).code == "sdk.bad_manifest"
+
+
+def without_root() -> list[str]:
+    """What to begin a command with so that permissions count for it: root may read everything."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has other permissions")
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("there is no `setpriv` command to give up root's rights with")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+
+
+def test_an_unreadable_folder_does_not_hide_the_others(tmp_path: Path, write: Write) -> None:
+    write("a")
+    locked = write("b/inner", id_="b").parent
+    write("c")
+    program = textwrap.dedent(f"""
+        import pathlib
+        from symphony.extensions import discover
+        for folder in ({str(tmp_path)!r}, {str(locked)!r}, {str(locked / "inner")!r}):
+            for found in discover([pathlib.Path(folder)]):
+                print(found.folder.name, found.error and found.error.code)
+    """)
+    command = [*without_root(), sys.executable, "-c", program]
+    locked.chmod(0)
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        locked.chmod(0o755)
+    assert ended.stderr == ""
+    refused = "files.not_permitted"
+    lines = ["a None", f"b {refused}", "c None", f"b {refused}", f"inner {refused}"]
+    assert ended.stdout.splitlines() == lines

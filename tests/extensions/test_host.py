@@ -279,3 +279,18 @@ def test_many_extensions_and_calls_at_once(
         assert {each.result()["size"] for each in copies} == {3}
 
     asyncio.run(main())
+
+
+def test_turn_keeps_other_calls_waiting_and_ends_with_its_block(
+    samples: Samples, desk: Desk
+) -> None:
+    async def main() -> None:
+        async with open_host() as host:
+            async with host.turn(samples["echo"]) as call:
+                waiting = asyncio.create_task(host.call(samples["echo"], {"value": 2}, desk))
+                assert origin(await call({"value": 1}, desk))["calls"] == 1
+                assert origin(await call({"value": 1}, desk))["calls"] == 2
+                assert not waiting.done()
+            assert origin(await waiting)["calls"] == 3
+
+    asyncio.run(main())

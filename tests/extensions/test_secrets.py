@@ -112,3 +112,22 @@ def test_printed_lines_are_scrubbed(
     call(found, desk, key, name="api_key", leak="print")
     lines = [vars(record)["facts"]["line"] for record in caplog.records]
     assert lines == [f"the key is {secrets.HIDDEN}"]
+
+
+def test_a_secret_across_the_width_of_a_logged_line_is_scrubbed(
+    found: Found, desk: Desk, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "symphony.extensions")
+    call(found, desk, key, name="api_key", leak="print wide")
+    lines = [vars(record)["facts"]["line"] for record in caplog.records]
+    assert "".join(lines) == f"{'x' * 4090}{secrets.HIDDEN}{'x' * 4090}"
+    assert all(len(line) <= 4096 for line in lines)
+
+
+def test_a_secret_of_several_lines_is_scrubbed_from_each(
+    found: Found, desk: Desk, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "symphony.extensions")
+    call(found, desk, f"BEGIN-{key}\n{key}\nEND-{key}\n", name="api_key", leak="print")
+    lines = [vars(record)["facts"]["line"] for record in caplog.records]
+    assert lines == [f"the key is {secrets.HIDDEN}", secrets.HIDDEN, secrets.HIDDEN, ""]

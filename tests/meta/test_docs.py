@@ -49,9 +49,10 @@ CODES_WITHOUT_CLASS = {SymphonyError.code: Category.INTERNAL, "cli.internal": Ca
 
 @cache
 def modules() -> list[str]:
-    """Every module of Symphony, imported, but for those that are programs."""
+    """Every module of Symphony, imported, but for programs and what another system takes."""
     found = [each.name for each in pkgutil.walk_packages(symphony.__path__, "symphony.")]
-    return [importlib.import_module(each).__name__ for each in found if "__main__" not in each]
+    left_out = ("__main__", "_macos")
+    return [importlib.import_module(each).__name__ for each in found if not each.endswith(left_out)]
 
 
 def text_of(page: str) -> str:

@@ -80,7 +80,7 @@ def test_the_place_of_a_fault_is_told() -> None:
         "nan is not a JSON number (at .rows[1].x)"
     )
     assert reason_for([b""]) == "bytes is not a JSON value (at [0])"
-    assert reason_for(Path("/")) == "pathlib.PosixPath is not a JSON value"
+    assert reason_for(Path("/")).endswith("PosixPath is not a JSON value")
 
 
 def test_nesting_has_a_limit_and_cycles_end() -> None:

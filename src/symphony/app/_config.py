@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from symphony.commons.config import Loaded, load_config, standard_layers
-from symphony.commons.folders import Home
+from symphony.commons.folders import Home, user_path
 from symphony.commons.logging import LoggingConfig
 from symphony.extensions import HostConfig
 
@@ -47,5 +47,5 @@ def read_config(home: Home, overrides: Mapping[str, object]) -> Loaded[Config]:
 
 def extension_folders(home: Home, config: ExtensionsConfig) -> list[Path]:
     """Where the extensions are that every workflow can use. Looks whether the home's own exists."""
-    folders = [Path(folder).expanduser() for folder in config.folders]
+    folders = [user_path(folder) for folder in config.folders]
     return [*folders, home.extensions] if home.extensions.is_dir() else folders

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from symphony.commons.folders import user_path
 from symphony.commons.precheck import Rule, all_of, file_readable, folder_readable, on, require
 from symphony.commons.values import Value
 from symphony.workflow import NodeKind, Workflow, bind_inputs
@@ -26,7 +27,7 @@ def checked_inputs(workflow: Workflow, given: Mapping[str, Value]) -> dict[str, 
     for name, value in bound.items():
         rule = PATHS.get(formats[name])
         if rule is not None and isinstance(value, str):
-            paths[name] = Path(value).expanduser().absolute()
+            paths[name] = user_path(value)
             rules.append(on(f"input {name!r}:", _at(name), rule))
     require(all_of(*rules), paths, subject="The workflow cannot start")
     return {**bound, **{name: str(path) for name, path in paths.items()}}

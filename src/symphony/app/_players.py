@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 
 from symphony.commons.values import Value
@@ -30,7 +30,11 @@ class ExtensionBody:
     ) -> Mapping[str, Value]:
         return await self._host.call(self._found, inputs, context)
 
-    def turn(self) -> AbstractAsyncContextManager[Body]:
+    def turn(
+        self,
+    ) -> AbstractAsyncContextManager[
+        Callable[[Mapping[str, Value], BodyContext], Awaitable[Mapping[str, Value]]]
+    ]:
         """For the engine, whose clock starts when those before this call have ended."""
         return self._host.turn(self._found)
 

@@ -22,14 +22,14 @@ def main(arguments: Sequence[str]) -> int:
         if getattr(sys, name) is None:  # closed by whoever started us, as in `symphony ... >&-`
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
     try:
-        code = _run(list(arguments))
+        code = _answer(list(arguments))
         sys.stdout.flush()
     except OSError as error:
         return _cannot_write(error)
     return code
 
 
-def _run(arguments: list[str]) -> int:
+def _answer(arguments: list[str]) -> int:
     if arguments in (["--version"], ["-V"]):
         sys.stdout.write(f"symphony {__version__}\n")
         return 0

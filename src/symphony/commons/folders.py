@@ -76,7 +76,8 @@ def user_path(text: str) -> Path:
         with translated(Path(text)):
             return Path(text).expanduser().absolute()
     except UnicodeEncodeError as error:
-        raise _not_text(text, "this system has no file names with such characters") from error
+        reason = "no file name can hold such characters"
+        raise FileFailed(Path(text), reason) from error
     except RuntimeError as error:
         reason = f"the home folder of {Path(text).parts[0]!r} is not known"
         raise FileFailed(Path(text), reason) from error
@@ -86,10 +87,5 @@ def _require_utf8(path: Path) -> Path:
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        raise _not_text(str(path), "the path of the home folder must be UTF-8") from error
+        raise FileFailed(path, "the path of the home folder must be UTF-8") from error
     return path
-
-
-def _not_text(text: str, reason: str) -> FileFailed:
-    """The error's own path is spelled with escapes, or JSON could not hold the error either."""
-    return FileFailed(Path(text.encode(errors="backslashreplace").decode()), reason)

@@ -2,8 +2,8 @@
 
 A secret is registered when it is looked up; from then on `scrub` removes it, and its URL-quoted
 and JSON-escaped spellings, from any text of this process; of a secret with several lines, such as
-a PEM key, also each line alone, since a process prints line by line. Keys that look like a secret's name, and
-credentials in URLs and headers, are hidden without being registered.
+a PEM key, also each line alone, since processes print line by line. Keys that look like a secret's
+name, and credentials in URLs and headers, are hidden without being registered.
 """
 
 from __future__ import annotations

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from symphony.commons.errors import SymphonyError
 from symphony.commons.logging import get_logger
@@ -20,13 +20,15 @@ from symphony.workflow import Catalog, NodeKind, Port, Signature
 
 _logger = get_logger("engines")
 
+_Call: TypeAlias = Callable[[Mapping[str, Value], BodyContext], Awaitable[Mapping[str, Value]]]
+
 
 @runtime_checkable
 class _Queued(Protocol):
     """A body whose calls wait for each other."""
 
-    def turn(self) -> AbstractAsyncContextManager[Body]:
-        """Wait until nobody else is in it; what comes out is to be called within the block."""
+    def turn(self) -> AbstractAsyncContextManager[_Call]:
+        """Wait until nobody else has it; what it gives is called in place of the body."""
         ...
 
 
@@ -78,7 +80,7 @@ class LocalEngine:
         return player
 
     async def _call(
-        self, body: Body, task: NodeTask, inputs: Mapping[str, Value], context: BodyContext
+        self, body: _Call, task: NodeTask, inputs: Mapping[str, Value], context: BodyContext
     ) -> Mapping[str, Value]:
         node = task.node
         seconds = self._default_timeout_s if node.timeout_s is None else node.timeout_s
@@ -100,7 +102,7 @@ class LocalEngine:
             raise BodyFailed(node.id, node.use, error) from error
 
 
-def _turn(body: Body) -> AbstractAsyncContextManager[Body]:
+def _turn(body: Body) -> AbstractAsyncContextManager[_Call]:
     return body.turn() if isinstance(body, _Queued) else nullcontext(body)
 
 

@@ -110,6 +110,9 @@ def _examine(folder: Path) -> Found | None:
         missing = _missing(folder, manifest.requires)
     except (BadManifest, FileError) as error:
         return Found(folder, None, error)
+    except RecursionError:
+        reason = "its values are nested too deeply"
+        return Found(folder, None, BadManifest(folder / MANIFEST_NAME, reason))
     return Found(folder, manifest, _unfit(manifest, missing), lacks)
 
 

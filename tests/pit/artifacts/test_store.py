@@ -320,6 +320,28 @@ def test_what_a_killed_process_left_is_swept_when_it_is_old(tmp_path: Path) -> N
     assert list((tmp_path / "incoming").iterdir()) == [young]
 
 
+def test_store_opens_while_another_process_moves_what_it_has_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_store(tmp_path, lambda _: asyncio.sleep(0))
+    incoming, listed = tmp_path / "incoming", Path.iterdir
+    old = incoming / "old"
+    for staged in (incoming / "a", old, incoming / "z"):
+        staged.write_bytes(b"half")
+    os.utime(old, (0, 0))
+
+    def moved_once_listed(folder: Path) -> Iterator[Path]:
+        for path in listed(folder):
+            if path.parent == incoming and path != old:
+                path.replace(tmp_path / path.name)
+            yield path
+
+    monkeypatch.setattr(Path, "iterdir", moved_once_listed)
+    in_store(tmp_path, lambda _: asyncio.sleep(0))
+    assert not old.exists()
+    assert {path.name for path in tmp_path.iterdir()} >= {"a", "z"}
+
+
 def test_store_is_for_its_owner_only(tmp_path: Path) -> None:
     async def use(store: ArtifactStore) -> None:
         await store.put(LARGE, "text/plain")

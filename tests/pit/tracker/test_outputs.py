@@ -4,6 +4,7 @@ import sqlite3
 import tracemalloc
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -211,5 +212,38 @@ def test_output_node_checks_what_it_declares(tmp_path: Path) -> None:
         )
         fine = await stage.play(plan, {"make": gives(["x"])}, run_id="run-2")
         assert fine.nodes["out"].outputs == {"value": ["x"]}
+
+    on_stage(tmp_path, act)
+
+
+@dataclass
+class Measured:
+    value: float
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [float("nan")],
+        {"a": float("inf")},
+        (1.0, float("nan")),
+        {"deep": [(None, float("-inf"))]},
+        {float("nan")},
+        frozenset({float("inf")}),
+        Measured(float("nan")),
+    ],
+)
+def test_number_that_json_does_not_have_fails_the_node_wherever_it_is(
+    tmp_path: Path, odd: Value
+) -> None:
+    async def act(stage: Stage) -> None:
+        plan = workflow([operator("a", "odd"), operator("b", "fine")])
+        status = await stage.play(plan, {"odd": gives(odd), "fine": gives((None, 1.5))})  # type: ignore[arg-type]  # tuples pass
+        error = status.nodes["a"].error
+        assert error is not None
+        assert error.message == (
+            "The value of a.value cannot be used: JSON has no NaN and no infinity."
+        )
+        assert status.nodes["b"].outputs == {"value": [None, 1.5]}
 
     on_stage(tmp_path, act)

@@ -15,6 +15,8 @@ class Secretive(Operator):
         secret = context.secret(name)
         if leak == "print":
             print("the key is", secret)  # noqa: T201 - what it is for
+        if leak == "print wide":
+            print("x" * 4090 + secret + "x" * 4090)  # noqa: T201 - what it is for
         if leak == "crash":
             os.write(2, secret.encode())
             os._exit(1)

@@ -228,7 +228,7 @@ class _Performance:
         run that has ended."""
         if self._busy:
             self._cancel_wanted = reason
-        elif self._tracker.state is RunState.RUNNING and not self._ended.done():
+        elif self._recorder.status.state is RunState.RUNNING and not self._ended.done():
             with self._undivided():
                 event = RunCancelling(reason)
                 self._recorder.record(event)
