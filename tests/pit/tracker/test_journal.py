@@ -301,9 +301,13 @@ def test_journal_of_a_killed_process_is_a_prefix_without_gaps_that_folds(
 
     async def main() -> None:
         async with open_journal(tmp_path / "runs.db") as journal:
-            events = await journal.read("run-1")
+            try:
+                events = await journal.read("run-1")
+            except RunMissing:  # killed before the first commit
+                events = []
             assert [each.seq for each in events] == list(range(1, len(events) + 1))
             assert len(events) <= told + 1
+            assert events or told < 1000
             status = fold(events)
             assert status.state in (RunState.PENDING, RunState.RUNNING)
             assert len(status.running) <= 8
