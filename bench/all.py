@@ -47,8 +47,9 @@ def table(area: str, rows: list[dict[str, object]]) -> str:
 
 def main() -> None:
     scripts = sorted(path for path in HERE.glob("*.py") if path.name != "all.py")
+    kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
     machine = (
-        f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}, "
+        f"{os.cpu_count()} cores, {platform.machine()}, {kernel}, "
         f"Python {platform.python_version()}, {dt.datetime.now(dt.UTC).date()}"
     )
     tables = [table(script.stem, measure(script)) for script in scripts]
