@@ -44,7 +44,7 @@ def _answer(arguments: list[str]) -> int:
 
 
 def _cannot_write(error: OSError) -> int:
-    """Every other error of the system has been translated on the way: this one is stdout's."""
+    """Errors about files do not get here: this one is about stdout."""
     # What is still buffered must not fail once more when the interpreter ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if isinstance(error, BrokenPipeError):

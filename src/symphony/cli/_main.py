@@ -70,9 +70,11 @@ def run_command(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("Interrupted.\n")
         return EXIT_CODES[Category.CANCELLED]
-    except OSError:
-        raise
-    except Exception as error:  # noqa: BLE001  the last line of defence: a bug of ours
+    except Exception as error:
+        # The last line of defence: a bug of ours, unless stdout failed.
+        # Errors about files are translated where they happen; one without a name is stdout's.
+        if isinstance(error, OSError) and error.filename is None:
+            raise
         show_crash(error, as_json=as_json)
         return EXIT_INTERNAL
     return outcome if isinstance(outcome, int) else EXIT_OK
