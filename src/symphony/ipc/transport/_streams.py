@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from socket import socket
 
 from symphony.ipc._errors import ChannelClosed
-from symphony.ipc._protocol import MAX_FRAME, Frame, FrameParser, encode
+from symphony.ipc.protocol._frames import MAX_FRAME, Frame, FrameParser, encode
 
 READ_SIZE = 256 * 1024
 

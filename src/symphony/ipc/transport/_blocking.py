@@ -6,7 +6,7 @@ import os
 from threading import Lock
 
 from symphony.ipc._errors import ChannelClosed
-from symphony.ipc._protocol import MAX_FRAME, Frame, FrameParser, encode
+from symphony.ipc.protocol._frames import MAX_FRAME, Frame, FrameParser, encode
 
 READ_SIZE = 64 * 1024
 
