@@ -1,0 +1,1 @@
+"""How it gets there: sockets, pipes, memory; who is at the other end."""
