@@ -1,0 +1,1 @@
+"""Who gets it: the broker, its routing, and the clients' endpoint."""

@@ -1,0 +1,709 @@
+"""An endpoint of the bus: asks, answers, publishes and listens; stays itself over reconnections.
+
+While the broker is away, publishing and asking wait for it, as long as they may; what was asked
+and not answered when the connection broke fails with ConnectionLost, since nobody can know whether
+it was carried out. Kept messages that were not acknowledged are sent again: the log knows them by
+their number. Subscriptions and served topics are set up anew, those that resume from where they
+were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from inspect import isawaitable
+from pathlib import PurePath
+from random import Random
+from typing import NamedTuple, TypeAlias
+
+from symphony.commons import blocking
+from symphony.commons.backoff import Backoff
+from symphony.commons.errors import SymphonyError
+from symphony.commons.logging import get_logger
+from symphony.commons.tasks import task_scope
+from symphony.ipc._errors import (
+    ConnectionLost,
+    FrameTooLarge,
+    HandlerFailed,
+    IpcError,
+    NoResponder,
+    RequestTimeout,
+    Silent,
+)
+from symphony.ipc.bus._link import Link
+from symphony.ipc.bus._message import Message, Request
+from symphony.ipc.bus._reports import ENDPOINTS, STATS, BusStats, EndpointInfo, EndpointQuery
+from symphony.ipc.bus._subscription import Subscription
+from symphony.ipc.bus._topics import check_pattern, check_topic, matches, specificity
+from symphony.ipc.bus._trace import TRACE, next_trace
+from symphony.ipc.protocol._codecs import seal
+from symphony.ipc.protocol._control import (
+    Admission,
+    Greeting,
+    Policy,
+    Serve,
+    Subscribe,
+    Subscribed,
+)
+from symphony.ipc.protocol._envelope import Codec
+from symphony.ipc.protocol._frames import (
+    ENVELOPE,
+    HEADER,
+    MAX_FRAME,
+    SEQUENCE,
+    SHARED,
+    Frame,
+    Kind,
+    decode_body,
+    encode,
+    encode_body,
+)
+from symphony.ipc.transport._address import Address, UnixAddress, parse_address
+from symphony.ipc.transport._errors import TransportUnavailable
+from symphony.ipc.transport._listen import dial
+from symphony.ipc.transport._shared import SHARED_FROM, SHARED_MEMORY, SharedBlock, share
+from symphony.ipc.transport._side import SideChannel, dial_side
+
+REQ, REP, PUB = int(Kind.REQ), int(Kind.REP), int(Kind.PUB)
+
+#: What a handler may return: the reply's payload, at once or in time.
+Reply: TypeAlias = object | Awaitable[object]
+Handler: TypeAlias = Callable[[Request], Reply]
+
+#: How long the broker has to answer what it alone has to do with.
+CONTROL_S = 10.0
+
+#: How long a goodbye may take.
+GOODBYE_S = 1.0
+
+#: How often in a row the broker may leave a heartbeat unanswered.
+MISSED = 3
+
+#: Topics whose bytes, or handlers, are remembered.
+MAX_TOPICS = 10_000
+
+FOREVER = Backoff(initial=0.05, factor=2.0, ceiling=2.0, attempts=None)
+
+log = get_logger("ipc.bus")
+
+
+class _Serving:
+    """A pattern that is served; `number` is the correlation that it was announced under last."""
+
+    __slots__ = ("handler", "number", "pattern", "priority")
+
+    def __init__(self, pattern: str, handler: Handler, priority: int) -> None:
+        self.pattern = pattern
+        self.handler = handler
+        self.priority = priority
+        self.number = 0
+
+
+class _Unkept(NamedTuple):
+    """A message that is to be kept, until the broker says that it is."""
+
+    topic: str
+    flags: int
+    body: bytes
+    done: asyncio.Future[None]
+
+
+class Endpoint:
+    """Made by `connect`. Not for other threads than the loop's."""
+
+    def __init__(
+        self,
+        address: Address,
+        greeting: Greeting,
+        *,
+        codec: Codec,
+        reconnect: Backoff | None,
+        batch_delay_s: float,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self.name = greeting.name
+        self._address = address
+        self._greeting = greeting
+        self._codec = codec
+        self._reconnect = reconnect
+        self._batch_delay_s = batch_delay_s
+        self._tasks = tasks
+        self._link: Link | None = None
+        self._admission: Admission | None = None
+        self._failure: IpcError | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self._topics: dict[str, bytes] = {}
+        #: The header of the last publication, which the next of its topic and size begins with.
+        self._last_topic, self._last_size, self._last_flags, self._last_header = "", 0, 0, b""
+        self._subscriptions: list[Subscription] = []
+        self._servings: list[_Serving] = []
+        self._answering: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._handlers: dict[str, Handler] = {}
+        self._number = 0
+        self._unkept: dict[int, _Unkept] = {}
+        self._closing = False
+
+    @property
+    def epoch(self) -> str:
+        """Whose positions those of kept messages are: resume with both."""
+        return "" if self._admission is None else self._admission.epoch
+
+    # Asking.
+
+    async def request(
+        self, topic: str, payload: object = b"", *, timeout_s: float = 30.0
+    ) -> Message:
+        """Ask whoever serves the topic and wait for the answer. On cancel the responder is told.
+
+        Raises NoResponder, ResponderGone, RequestTimeout, RequestFailed with the responder's
+        error, NotPermitted, ConnectionLost, FrameTooLarge, BadTopic. `timeout_s` 0 is for ever.
+        """
+        link = self._link
+        if link is None or len(link.awaited) >= link.max_requests:
+            link = await self._ready(topic, timeout_s)
+        flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
+        encoded = self._topics.get(topic) or self._topic(topic)
+        if len(body) >= SHARED_FROM and link.side is not None:
+            link, flags, body = await self._handed(topic, timeout_s, flags, body)
+        answer = link.ask(topic, encoded, flags, body, timeout_s)
+        correlation = link.correlation
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            link.withdraw(correlation)
+            raise
+
+    async def endpoints(self, capability: str = "", serves: str = "") -> list[EndpointInfo]:
+        """Who is on the bus: those with the capability, those that serve the topic, or all."""
+        query = EndpointQuery(capability=capability, serves=serves)
+        return (await self.request(ENDPOINTS, query)).payload_as(list[EndpointInfo])
+
+    async def stats(self) -> BusStats:
+        return (await self.request(STATS)).payload_as(BusStats)
+
+    # Publishing.
+
+    def try_publish(self, topic: str, payload: object = b"") -> bool:
+        """Publish without waiting; False, with nothing sent, if there is no credit or no
+        connection. A large payload goes inline. Raises BadTopic, FrameTooLarge."""
+        flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
+        return self._try_send(topic, flags, body)
+
+    def _try_send(self, topic: str, flags: int, body: bytes) -> bool:
+        link = self._link
+        if link is None or link.frames <= 0 or link.size <= 0:
+            return False
+        size = len(body)
+        if topic is not self._last_topic or size != self._last_size or flags != self._last_flags:
+            self._last_header = self._header(link, topic, flags, size)
+            self._last_topic, self._last_size, self._last_flags = topic, size, flags
+        link.publish(self._last_header, body)
+        return True
+
+    async def publish(self, topic: str, payload: object = b"") -> None:
+        """Publish once there is credit, that is as fast as the slowest `block` subscriber takes
+        it. It has been handed to the connection then, no more.
+
+        Raises BadTopic, FrameTooLarge, ConnectionLost if there will be no other connection.
+        """
+        flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
+        if len(body) >= SHARED_FROM:
+            await self._publish_large(topic, flags, body)
+            return
+        while not self._try_send(topic, flags, body):
+            await self._room()
+
+    async def publish_kept(self, topic: str, payload: object = b"") -> None:
+        """Publish a message that the broker keeps, and wait until it is in its log: there it
+        survives the broker, and reaches every subscription that resumes.
+
+        After a cancel it may be kept or not.
+        """
+        check_topic(topic)
+        flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
+        while (link := self._link) is None or link.frames <= 0 or link.size <= 0:
+            await self._room()
+        self._number += 1
+        done = asyncio.get_running_loop().create_future()
+        self._unkept[self._number] = _Unkept(topic, flags, body, done)
+        self._send_unkept(link, self._number)
+        await done
+
+    # Listening.
+
+    @asynccontextmanager
+    async def subscribe(
+        self,
+        pattern: str,
+        callback: Callable[[Message], None] | None = None,
+        *,
+        policy: Policy = Policy.BLOCK,
+        credit: int = 2048,
+        credit_bytes: int = 4 * 1024 * 1024,
+        group: str = "",
+        where: str = "",
+        after: int | None = None,
+        epoch: str = "",
+        durable: str = "",
+    ) -> AsyncIterator[Subscription]:
+        """Get what is published on the topics of a pattern, for the length of the block: by
+        iterating over the subscription, or by a callback, which must not block.
+
+        `credit` is how many messages, and bytes, may be on their way; `policy` says what becomes
+        of more. Of a `group` one member gets each message. `where` is a CEL condition over topic,
+        source, message_type, version, meta and payload. `after` is a position in the log of kept
+        messages (with its `epoch`), `durable` a name under which the broker remembers it: with
+        either, kept messages come, from there on, and no others.
+
+        Two subscriptions that overlap each get their own copy. Raises BadTopic, NotPermitted,
+        ResumeGap, NotKept, ConnectionLost.
+        """
+        check_pattern(pattern)
+        wish = Subscribe(
+            credit_frames=credit,
+            credit_bytes=credit_bytes,
+            policy=policy,
+            group=group,
+            filter=where,
+            after=after,
+            epoch=epoch,
+            durable=durable,
+        )
+        subscription = Subscription(pattern, wish, callback)
+        await self._begin(subscription, await self._ready(pattern, CONTROL_S))
+        self._subscriptions.append(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.remove(subscription)
+            self._end(Kind.UNSUB, subscription.id)
+            subscription.ended(None)
+
+    async def drain(self, subscription: Subscription) -> None:
+        """Have nothing new sent to the subscription, and wait until what was is here. Go on
+        iterating meanwhile: it ends by itself when all has been taken."""
+        link = self._link
+        if link is not None:
+            await link.control(Kind.DRAIN, subscription.id)
+        subscription.ended(None)
+
+    # Answering.
+
+    @asynccontextmanager
+    async def serve(
+        self, pattern: str, handler: Handler, *, priority: int = 0
+    ) -> AsyncIterator[None]:
+        """Answer requests for the topics of a pattern for the length of the block.
+
+        What `handler` returns, or the coroutine that it returns, is the reply's payload; what it
+        raises reaches the asker as RequestFailed. A coroutine is cancelled when nobody waits for
+        its reply any more. Of several endpoints those with the highest priority, then the most
+        exact pattern, share the requests, each by how few it has open.
+        """
+        check_pattern(pattern)
+        serving = _Serving(pattern, handler, priority)
+        link = await self._ready(pattern, CONTROL_S)
+        self._servings.append(serving)
+        self._handlers.clear()
+        try:
+            await self._begin_serving(link, serving)
+            yield
+        finally:
+            self._servings.remove(serving)
+            self._handlers.clear()
+            self._end(Kind.UNSERVE, serving.number)
+
+    # The connection.
+
+    async def open(self) -> None:
+        """Connect, and stay so; raises what keeps the first connection from being made."""
+        await self._connect()
+        self._tasks.create_task(self._stay(), name="bus.endpoint")
+
+    async def close(self) -> None:
+        """Say goodbye. Whatever is still open fails with ConnectionLost."""
+        self._closing = True
+        for task in tuple(self._answering.values()):
+            task.cancel()
+        link = self._link
+        if link is not None:
+            link.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await asyncio.shield(link.closed)
+            link.abort()
+        self._fail(ConnectionLost(str(self._address), "it was closed here"))
+
+    async def _connect(self) -> None:
+        _, link = await dial(self._address, self._new_link)
+        try:
+            async with asyncio.timeout(CONTROL_S):
+                self._admission = await link.admitted(encode_body(self._greeting))
+                link.side = await self._open_side(link, self._admission)
+            await self._restore(link)
+        except BaseException:
+            link.abort()
+            raise
+        self._link = link
+        self._wake()
+
+    def _new_link(self) -> Link:
+        return Link(
+            str(self._address),
+            answer=self._answer,
+            withdrawn=self._withdrawn,
+            kept=self._kept,
+            ended=self._ended,
+            batch_delay_s=self._batch_delay_s,
+        )
+
+    async def _open_side(self, link: Link, admission: Admission) -> SideChannel | None:
+        """What is large goes inline, up to the size of a frame, if this fails."""
+        address = parse_address(admission.side_channel) if admission.side_channel else None
+        if not isinstance(address, UnixAddress) or not SHARED_MEMORY:
+            return None
+        try:
+            return await dial_side(address, admission.ticket, on_room=link.wake)
+        except IpcError as error:
+            log.info("no shared memory with the bus", endpoint=self.name, error=error)
+            return None
+
+    async def _restore(self, link: Link) -> None:
+        """What the endpoint was before the connection broke it is again."""
+        for subscription in tuple(self._subscriptions):
+            try:
+                await self._begin(subscription, link)
+            except ConnectionLost:
+                raise
+            except IpcError as error:
+                subscription.ended(error)
+        for serving in tuple(self._servings):
+            await self._begin_serving(link, serving)
+        for number in tuple(self._unkept):
+            self._send_unkept(link, number)
+
+    async def _stay(self) -> None:
+        """Watch over the connection, and make another when it is gone."""
+        while not self._closing:
+            link = self._link
+            if link is None:
+                await self._connect_again()
+            else:
+                await self._watch(link)
+
+    async def _connect_again(self) -> None:
+        delays = iter(()) if self._reconnect is None else self._reconnect.delays(Random())  # noqa: S311 - spreads load
+        for delay in delays:
+            await asyncio.sleep(delay)
+            try:
+                await self._connect()
+            except (IpcError, TimeoutError, OSError) as error:
+                log.debug("the bus cannot be reached yet", address=str(self._address), error=error)
+            else:
+                return
+        self._closing = True
+        self._fail(self._failure or ConnectionLost(str(self._address), "it was not made again"))
+
+    async def _watch(self, link: Link) -> None:
+        """Until the connection is gone: ask for a sign of life when there has been none."""
+        missed, heartbeat_s = 0, link.heartbeat_s
+        while not link.closed.done():
+            await asyncio.wait([link.closed], timeout=heartbeat_s)
+            missed = 0 if link.heard else missed + 1
+            link.heard = False
+            if missed >= MISSED:
+                link.give_up(Silent("the bus", missed * heartbeat_s))
+            elif missed:
+                link.write(encode(Frame(Kind.PING, source=link.number)))
+
+    def _ended(self, link: Link, error: IpcError) -> None:
+        for task in tuple(self._answering.values()):
+            task.cancel()  # nobody can be told the reply
+        if link is not self._link:
+            return
+        self._link = None
+        self._failure = error
+        self._last_topic = ""
+        if not self._closing:
+            log.info("the connection to the bus is gone", endpoint=self.name, error=error)
+
+    def _fail(self, error: IpcError) -> None:
+        """There will be no other connection."""
+        self._failure = error
+        for subscription in self._subscriptions:
+            subscription.ended(error)
+        for unkept in self._unkept.values():
+            if not unkept.done.done():
+                unkept.done.set_exception(error)
+        self._wake()
+
+    async def _ready(self, what: str, seconds: float) -> Link:
+        """A connection on which a request may be opened; raises RequestTimeout, ConnectionLost."""
+        try:
+            async with asyncio.timeout(seconds or None):
+                while (link := self._link) is None or len(link.awaited) >= link.max_requests:
+                    await self._room()
+        except TimeoutError as error:
+            raise RequestTimeout(what) from error
+        return link
+
+    async def _room(self) -> None:
+        """Wait until something may have become possible; raises if nothing will."""
+        if self._link is not None:
+            await self._link.room()
+        elif self._closing:
+            raise self._failure or ConnectionLost(str(self._address), "it was closed here")
+        else:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    # What goes out.
+
+    async def _publish_large(self, topic: str, flags: int, body: bytes) -> None:
+        """As shared memory if that can be, else inline. Nothing is waited for between the packet
+        on the side channel and the frame that names it."""
+        block = await _block(body)
+        try:
+            while True:
+                link = self._link
+                if link is not None and link.frames > 0 and link.size > 0:
+                    handle = link.hand_over(block)
+                    if handle:
+                        link.size -= len(body)
+                        header = self._header(link, topic, flags | SHARED, len(handle))
+                        link.publish(header, handle)
+                        return
+                    if link.side is None or len(body) < link.max_frame // 2:
+                        link.publish(self._header(link, topic, flags, len(body)), body)
+                        return
+                await self._room()
+        finally:
+            if block is not None:
+                block.close()
+
+    async def _handed(
+        self, topic: str, seconds: float, flags: int, body: bytes
+    ) -> tuple[Link, int, bytes]:
+        """The body of a request as a handle on shared memory, if that can be, and the connection
+        over which the block went."""
+        block = await _block(body)
+        try:
+            while True:
+                link = await self._ready(topic, seconds)
+                handle = link.hand_over(block)
+                if handle:
+                    return link, flags | SHARED, handle
+                if link.side is None or len(body) < link.max_frame // 2:
+                    return link, flags, body
+                await self._room()
+        finally:
+            if block is not None:
+                block.close()
+
+    def _written(self, payload: object) -> tuple[int, bytes]:
+        """Flags and body: bytes of other types are raw bytes too, the rest goes in an envelope."""
+        if isinstance(payload, (bytes, bytearray, memoryview)):
+            return 0, bytes(payload)
+        return seal(payload, source=self.name, trace=next_trace(), codec=self._codec)
+
+    def _topic(self, topic: str) -> bytes:
+        check_topic(topic)
+        if len(self._topics) >= MAX_TOPICS:
+            self._topics.clear()
+        encoded = self._topics[topic] = topic.encode()
+        return encoded
+
+    def _header(self, link: Link, topic: str, flags: int, body_size: int) -> bytes:
+        """Header and topic of a publication; raises BadTopic, FrameTooLarge."""
+        encoded = self._topics.get(topic) or self._topic(topic)
+        size = HEADER.size + len(encoded) + body_size
+        if size > link.max_frame:
+            raise FrameTooLarge(size, link.max_frame)
+        return HEADER.pack(size, PUB, flags, len(encoded), link.number, 0) + encoded
+
+    def _send_unkept(self, link: Link, number: int) -> None:
+        topic, flags, body, _ = self._unkept[number]
+        flags |= SEQUENCE
+        link.send_charged(Frame(Kind.PUB, 0, topic, body, link.number, flags, 0, number))
+
+    async def _begin(self, subscription: Subscription, link: Link) -> None:
+        wish = encode_body(subscription.wish)
+        answer = link.register(Kind.SUB, subscription.pattern, wish)
+        id_ = link.correlation
+        link.inboxes[id_] = subscription
+        try:
+            async with asyncio.timeout(CONTROL_S):
+                granted = decode_body((await answer).body, Subscribed)
+        except BaseException:
+            link.inboxes.pop(id_, None)
+            raise
+        subscription.begin(link, id_, granted.position, self.epoch)
+
+    async def _begin_serving(self, link: Link, serving: _Serving) -> None:
+        wish = encode_body(Serve(priority=serving.priority))
+        answer = link.register(Kind.SERVE, serving.pattern, wish)
+        serving.number = link.correlation
+        async with asyncio.timeout(CONTROL_S):
+            await answer
+
+    def _end(self, kind: Kind, number: int) -> None:
+        """Nobody waits for the broker's word that something has ended: after it nothing comes."""
+        link = self._link
+        if link is not None:
+            link.inboxes.pop(number, None)
+            link.write(encode(Frame(kind, number, source=link.number)))
+
+    # What comes in.
+
+    def _answer(self, link: Link, request: Request) -> None:
+        topic = request.topic
+        handler = self._handlers.get(topic) or self._handler(topic)
+        if handler is None:
+            self._refuse(link, request, NoResponder(topic))
+            return
+        try:
+            if request.flags & ENVELOPE:
+                TRACE.set(request.envelope.trace)
+            reply = handler(request)
+        except Exception as error:  # noqa: BLE001 - the boundary to the program's own code
+            self._refuse(link, request, error)
+        else:
+            if type(reply) is bytes or not isawaitable(reply):
+                self._reply(link, request, reply)
+            else:
+                task = self._tasks.create_task(self._answer_later(link, request, reply))
+                self._answering[request.source, request.correlation] = task
+        if request.flags & ENVELOPE:
+            TRACE.set("")
+
+    async def _answer_later(self, link: Link, request: Request, reply: Awaitable[object]) -> None:
+        try:
+            self._reply(link, request, await reply)
+        except Exception as error:  # noqa: BLE001 - the boundary to the program's own code
+            self._refuse(link, request, error)
+        finally:
+            del self._answering[request.source, request.correlation]
+
+    def _handler(self, topic: str) -> Handler | None:
+        """The best by the same rule by which the broker has chosen."""
+        found = [serving for serving in self._servings if matches(serving.pattern, topic)]
+        best = min(found, key=_rank, default=None)
+        if len(self._handlers) >= MAX_TOPICS:
+            self._handlers.clear()
+        if best is None:
+            return None
+        self._handlers[topic] = best.handler
+        return best.handler
+
+    def _reply(self, link: Link, request: Request, payload: object) -> None:
+        flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
+        if len(body) >= SHARED_FROM and link.side is not None:
+            flags, body = _handed_now(link, flags, body)
+        size = HEADER.size + len(body)
+        if size > link.max_frame:
+            self._refuse(link, request, FrameTooLarge(size, link.max_frame))
+            return
+        source, correlation = request.source, request.correlation
+        link.write(HEADER.pack(size, REP, flags, 0, source, correlation) + body)
+
+    def _refuse(self, link: Link, request: Request, error: Exception) -> None:
+        if isinstance(error, SymphonyError):
+            record = error.record()
+        else:
+            log.error("a request could not be answered", topic=request.topic, exc_info=error)
+            record = HandlerFailed(request.topic, type(error).__name__, str(error)).record()
+        frame = Frame(
+            Kind.ERR, request.correlation, request.topic, encode_body(record), request.source
+        )
+        link.write(encode(frame))
+
+    def _withdrawn(self, link: Link, source: int, correlation: int) -> None:
+        task = self._answering.get((source, correlation))
+        if task is not None:
+            task.cancel()
+
+    def _kept(self, number: int) -> None:
+        unkept = self._unkept.pop(number, None)
+        if unkept is not None and not unkept.done.done():
+            unkept.done.set_result(None)
+
+
+def _rank(serving: _Serving) -> tuple[int, tuple[int, ...]]:
+    return -serving.priority, specificity(serving.pattern)
+
+
+async def _block(body: bytes) -> SharedBlock | None:
+    """A copy of the body that can be handed over; None where that cannot be."""
+    try:
+        return await blocking.run(share, body)
+    except TransportUnavailable:
+        return None
+
+
+def _handed_now(link: Link, flags: int, body: bytes) -> tuple[int, bytes]:
+    """A reply's body as a handle, or as it is if that cannot be now."""
+    try:
+        with share(body) as block:
+            handle = link.hand_over(block)
+    except TransportUnavailable:
+        return flags, body
+    return (flags | SHARED, handle) if handle else (flags, body)
+
+
+def default_name() -> str:
+    """The program's name and what tells this use of it from others."""
+    program = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePath(sys.argv[0]).stem).strip("-") or "python"
+    return f"{program}.{os.getpid()}-{secrets.token_hex(3)}"
+
+
+@asynccontextmanager
+async def connect(
+    address: str,
+    *,
+    name: str = "",
+    capabilities: Iterable[str] = (),
+    codec: Codec = Codec.MSGPACK,
+    reconnect: Backoff | None = FOREVER,
+    batch_delay_s: float = 0.0,
+) -> AsyncIterator[Endpoint]:
+    """Be on the bus at `address` for the length of the block.
+
+    `name`, unlike any other on the bus, is how others see the endpoint; `capabilities` are what
+    they may find it by. Bytes are sent as they are; any other payload in an envelope, written by
+    `codec`. When the connection breaks it is made again as `reconnect` says; None is never.
+    With `batch_delay_s` what is sent waits so long for more to go with it.
+
+    Raises BadAddress, Unreachable, NameTaken, WrongVersion, and others that the broker says.
+    """
+    greeting = Greeting(
+        name=name or default_name(),
+        instance=secrets.token_hex(8),
+        max_frame=MAX_FRAME,
+        capabilities=list(capabilities),
+    )
+    async with task_scope() as tasks:
+        endpoint = Endpoint(
+            parse_address(address),
+            greeting,
+            codec=codec,
+            reconnect=reconnect,
+            batch_delay_s=batch_delay_s,
+            tasks=tasks,
+        )
+        await endpoint.open()
+        try:
+            yield endpoint
+        finally:
+            await endpoint.close()

@@ -1,0 +1,532 @@
+"""One connection of an endpoint: what goes over it and what is open on it. When it breaks, all of
+that ends with an error; the endpoint makes another.
+
+What is sent within one turn of the event loop leaves in one write. A request costs a future and no
+task; its deadline is watched by one timer for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from struct import Struct as Layout
+from typing import Protocol, TypeAlias, cast
+
+from symphony.commons.errors import ErrorRecord
+from symphony.commons.logging import get_logger
+from symphony.ipc._errors import (
+    BadFrame,
+    ConnectionLost,
+    FrameTooLarge,
+    IpcError,
+    RequestTimeout,
+    error_from,
+)
+from symphony.ipc.bus._message import LargeMessage, LargeRequest, Message, Request
+from symphony.ipc.bus._sharing import HANDLE, handle_of
+from symphony.ipc.protocol._control import CREDIT, Admission
+from symphony.ipc.protocol._frames import (
+    DEADLINE,
+    DEADLINE_WORD,
+    HEADER,
+    MAX_DEADLINE_MS,
+    MAX_FRAME,
+    NOT_PLAIN,
+    NOT_PLAIN_REQUEST,
+    SEQUENCE,
+    SHARED,
+    Frame,
+    Kind,
+    check_header,
+    decode_body,
+    encode,
+    frame_at,
+    frame_size,
+    topic_text,
+)
+from symphony.ipc.transport._errors import TransportUnavailable
+from symphony.ipc.transport._shared import SharedBlock, map_block
+from symphony.ipc.transport._side import SideChannel
+
+UNPACK = HEADER.unpack_from
+PACK = HEADER.pack
+LENGTH = Layout("<I").unpack_from
+PACK_DEADLINE = DEADLINE_WORD.pack
+HEADER_SIZE = HEADER.size
+PUB, REQ, REP, ERR, FOR = (
+    int(Kind.PUB),
+    int(Kind.REQ),
+    int(Kind.REP),
+    int(Kind.ERR),
+    int(Kind.FOR),
+)
+
+#: What waits for the end of the turn leaves at once when it is as large as this.
+BATCH_BYTES = 64 * 1024
+
+#: Topics whose text, or bytes, are remembered.
+MAX_TOPICS = 10_000
+
+NEVER = float("inf")
+
+log = get_logger("ipc.bus")
+
+
+#: A request that is open: its answer, until when, its topic. A NamedTuple takes five times as long.
+Awaited: TypeAlias = tuple[asyncio.Future[Message], float, str]
+
+
+class Inbox(Protocol):
+    """Where a subscription's messages go."""
+
+    take: Callable[[Message], None]
+
+    def arrived(self, link: Link, frames: int, size: int, sequence: int) -> None:
+        """So much was handed to `take`, up to this sequence if it is kept."""
+
+    def ended(self, error: IpcError | None) -> None:
+        """The broker has ended the subscription."""
+
+
+class Link(asyncio.Protocol):
+    """`answer` is called with every request; `ended`, once, when the connection is gone."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        answer: Callable[[Link, Request], None],
+        withdrawn: Callable[[Link, int, int], None],
+        kept: Callable[[int], None],
+        ended: Callable[[Link, IpcError], None],
+        batch_delay_s: float = 0.0,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._address = address
+        self._answer = answer
+        self._withdrawn = withdrawn
+        self._kept = kept
+        self._ended = ended
+        self._batch_delay_s = batch_delay_s
+        self._transport: asyncio.Transport | None = None
+        self._parts: list[bytes] = []
+        self._missing = 0
+        self._out: list[bytes] = []
+        self._flush_below = 0
+        self._time = self._loop.time
+        self._new_future: Callable[[], asyncio.Future[Message]] = self._loop.create_future
+        #: What precedes the body of requests that have so many seconds, by topic.
+        self._prepared: dict[str, bytes] = {}
+        self._seconds = 0.0
+        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep_at = NEVER
+        self._topics: dict[bytes, str] = {}
+        self._current: Inbox | None = None
+        self._admitted: asyncio.Future[Admission] = self._loop.create_future()
+        self._room: list[asyncio.Future[None]] = []
+        self._goodbye: IpcError | None = None
+        #: Whether anything has come since this was last set to False.
+        self.heard = False
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self.inboxes: dict[int, Inbox] = {}
+        #: For large bodies, where there is one.
+        self.side: SideChannel | None = None
+        self._ticket = 0
+        self.awaited: dict[int, Awaited] = {}
+        self.correlation = 0
+        self.number = 0
+        self.max_frame = MAX_FRAME
+        self.max_requests = 0
+        self.heartbeat_s = 0.0
+        #: Publish credit that is left.
+        self.frames = 0
+        self.size = 0
+
+    # What goes out.
+
+    def write(self, data: bytes) -> None:
+        """Send with whatever else is sent in this turn of the loop."""
+        out = self._out
+        if not out:
+            self._schedule()
+        out.append(data)
+
+    def publish(self, header: bytes, body: bytes) -> None:
+        """Send a publication, `header` being all before its body. There must be credit for it:
+        `frames` and `size` above zero."""
+        self.frames -= 1
+        self.size -= len(header) + len(body)
+        out = self._out
+        if not out:
+            self._schedule()
+        out.append(header)
+        out.append(body)
+        if self.size < self._flush_below:
+            self._flush()
+
+    def hand_over(self, block: SharedBlock | None) -> bytes:
+        """Pass a block on; the body of the frame that must now be sent for it. Empty if that
+        cannot be, at least now."""
+        if block is None or self.side is None:
+            return b""
+        self._ticket += 1
+        try:
+            sent = self.side.send(self._ticket, block)
+        except TransportUnavailable:
+            return b""
+        return HANDLE.pack(self._ticket, block.size) if sent else b""
+
+    def ask(
+        self, topic: str, encoded: bytes, flags: int, body: bytes, seconds: float
+    ) -> asyncio.Future[Message]:
+        """Send a request; the future of its answer, whose correlation is `correlation` until the
+        next. `seconds` 0 is for ever. Raises FrameTooLarge."""
+        prepared = self._prepared.get(topic)
+        if prepared is None or seconds != self._seconds:
+            prepared = self._prepare(topic, encoded, seconds)
+        size = HEADER_SIZE + len(prepared) + len(body)
+        if size > self.max_frame:
+            raise FrameTooLarge(size, self.max_frame)
+        if seconds:
+            flags |= DEADLINE
+            deadline = self._time() + seconds
+            if deadline < self._sweep_at:
+                self._sweep_by(deadline)
+        else:
+            deadline = NEVER
+        self.correlation = correlation = self.correlation + 1
+        answer = self._new_future()
+        self.awaited[correlation] = (answer, deadline, topic)
+        out = self._out
+        if not out:
+            self._schedule()
+        out.append(PACK(size, REQ, flags, len(encoded), self.number, correlation))
+        out.append(prepared)
+        out.append(body)
+        return answer
+
+    def register(self, kind: Kind, pattern: str, body: bytes) -> asyncio.Future[Message]:
+        """Ask the broker itself for something that `correlation` names from then on."""
+        self.correlation += 1
+        return self.control(kind, self.correlation, pattern, body)
+
+    def control(
+        self, kind: Kind, number: int, pattern: str = "", body: bytes = b""
+    ) -> asyncio.Future[Message]:
+        answer = self._new_future()
+        self.awaited[number] = (answer, NEVER, pattern)
+        self.write(encode(Frame(kind, number, pattern, body, self.number)))
+        return answer
+
+    def send_charged(self, frame: Frame) -> None:
+        """Send a publication that takes the slow way; raises FrameTooLarge."""
+        data = encode(frame, self.max_frame)
+        self.frames -= 1
+        self.size -= len(data)
+        self.write(data)
+
+    def withdraw(self, correlation: int) -> None:
+        """Nobody waits for the answer any more."""
+        if self.awaited.pop(correlation, None) is not None:
+            self.write(PACK(HEADER_SIZE, Kind.CANCEL, 0, 0, self.number, correlation))
+            self.wake()
+
+    def credit(self, subscription: int, frames: int, size: int, position: int | None) -> None:
+        flags = 0 if position is None else SEQUENCE
+        body = CREDIT.pack(frames, size)
+        frame = Frame(Kind.CREDIT, subscription, "", body, self.number, flags, 0, position or 0)
+        self.write(encode(frame))
+
+    async def room(self) -> None:
+        """Wait until something may have become possible: credit, an answer, the end."""
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._room.append(waiter)
+        await waiter
+
+    async def admitted(self, greeting: bytes) -> Admission:
+        """Greet, and wait to be let in; raises what the broker says if it does not."""
+        self.write(encode(Frame(Kind.HELLO, body=greeting)))
+        admission = await self._admitted
+        self.number = admission.source
+        self.max_frame = admission.max_frame
+        self.max_requests = admission.max_requests
+        self.heartbeat_s = admission.heartbeat_s
+        self.frames, self.size = admission.credit_frames, admission.credit_bytes
+        return admission
+
+    def close(self) -> None:
+        """Say goodbye, once everything that was sent has gone out."""
+        if self._transport is not None and not self._transport.is_closing():
+            self.write(encode(Frame(Kind.BYE, source=self.number)))
+            self._flush()
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def give_up(self, error: IpcError) -> None:
+        """The broker is of no more use, and why."""
+        self._goodbye = error
+        self.abort()
+
+    def _schedule(self) -> None:
+        if self._batch_delay_s:
+            self._loop.call_later(self._batch_delay_s, self._flush)
+        else:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        out = self._out
+        if out and self._transport is not None:
+            self._transport.write(b"".join(out))
+            out.clear()
+            self._flush_below = self.size - BATCH_BYTES
+
+    def _prepare(self, topic: str, encoded: bytes, seconds: float) -> bytes:
+        """What follows the header of a request: its deadline and topic."""
+        if seconds != self._seconds or len(self._prepared) >= MAX_TOPICS:
+            self._prepared.clear()
+            self._seconds = seconds
+        word = PACK_DEADLINE(min(int(seconds * 1000) + 1, MAX_DEADLINE_MS)) if seconds else b""
+        prepared = self._prepared[topic] = word + encoded
+        return prepared
+
+    def _sweep_by(self, deadline: float) -> None:
+        """See to it that requests which have not been answered by then end."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._sweep_at = deadline
+        self._sweep = self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        now = self._time()
+        for correlation, (answer, deadline, topic) in tuple(self.awaited.items()):
+            if deadline <= now:
+                self.withdraw(correlation)
+                if not answer.done():
+                    answer.set_exception(RequestTimeout(topic))
+        self._sweep_at = NEVER
+        earliest = min((deadline for _, deadline, _ in self.awaited.values()), default=NEVER)
+        if earliest < NEVER:
+            self._sweep_by(earliest)
+
+    def wake(self) -> None:
+        """Something may have become possible."""
+        for waiter in self._room:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._room.clear()
+
+    # What comes in.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = True
+        try:
+            self._receive(data)
+        except IpcError as error:
+            self.give_up(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        reason = "the broker closed it" if exc is None else str(exc)
+        error = self._goodbye or ConnectionLost(self._address, reason)
+        self._transport = None
+        if self.side is not None:
+            self.side.close()
+            self.side = None
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for answer, _, _ in self.awaited.values():
+            if not answer.done():
+                answer.set_exception(error)
+        self.awaited.clear()
+        if not self._admitted.done():
+            self._admitted.set_exception(error)
+        self.wake()
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._ended(self, error)
+
+    def _receive(self, data: bytes) -> None:
+        if self._missing:
+            self._parts.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._missing = 0
+        at, end = 0, len(data)
+        while end - at >= HEADER_SIZE:
+            size, kind, flags, topic_size, source, correlation = UNPACK(data, at)
+            stop = at + size
+            if stop > end or size > self.max_frame or size < HEADER_SIZE + topic_size:
+                check_header(data, at, self.max_frame)
+                break
+            body_at = at + HEADER_SIZE + topic_size
+            if kind == REP and not flags & NOT_PLAIN:
+                waiting = self.awaited.pop(correlation, None)
+                if waiting is not None and not waiting[0].done():
+                    waiting[0].set_result(Message(waiting[2], data[body_at:stop], source, flags))
+                    if self._room:
+                        self.wake()
+            elif kind == PUB and not flags & NOT_PLAIN:
+                at = self._take_run(data, at, stop, HEADER_SIZE + topic_size, source, flags)
+                continue
+            elif kind == REQ and not flags & NOT_PLAIN_REQUEST:
+                seconds = 0.0
+                if flags & DEADLINE:
+                    if body_at + 4 > stop:
+                        raise BadFrame("its length is less than header and topic")
+                    seconds = DEADLINE_WORD.unpack_from(data, at + HEADER_SIZE)[0] / 1000
+                    body_at += 4
+                topic = data[body_at - topic_size : body_at]
+                text = self._topics.get(topic) or self._topic(topic)
+                body, flags = data[body_at:stop], flags & ~DEADLINE
+                self._answer(self, Request(text, body, source, flags, 0, correlation, seconds))
+            elif kind == FOR:
+                self._current = self.inboxes.get(correlation)
+            else:
+                check_header(data, at, self.max_frame)
+                if flags & SHARED:
+                    self._take_shared(frame_at(data, at))
+                else:
+                    self._take(frame_at(data, at))
+            at = stop
+        if at < end:
+            known = end - at >= HEADER_SIZE
+            self._parts.append(data[at:])
+            self._missing = (LENGTH(data, at)[0] if known else HEADER_SIZE) - (end - at)
+
+    def _take_run(
+        self, data: bytes, at: int, stop: int, head_size: int, source: int, flags: int
+    ) -> int:
+        """All publications from `at` on that differ in their bodies alone; where they end."""
+        header = data[at : at + head_size]
+        topic = self._topics.get(header[HEADER_SIZE:]) or self._topic(header[HEADER_SIZE:])
+        inbox = self._current
+        take = _nobody if inbox is None else inbox.take
+        begin, frames, size, end = at, 0, stop - at, len(data)
+        begins_with = data.startswith
+        while True:
+            message = Message(topic, data[at + head_size : stop], source, flags)
+            frames += 1
+            at = stop
+            try:
+                take(message)
+            except Exception:  # the boundary to the program's own code
+                log.exception("a subscriber's callback failed", topic=topic)
+            if begins_with(header, at):
+                stop = at + size
+            elif begins_with(header[4:], at + 4):
+                size = LENGTH(data, at)[0]
+                header = data[at : at + head_size]
+                stop = at + size
+            else:
+                break
+            if stop > end or size < head_size:
+                break
+        if inbox is not None:
+            inbox.arrived(self, frames, at - begin, 0)
+        return at
+
+    def _topic(self, topic: bytes) -> str:
+        if len(self._topics) >= MAX_TOPICS:
+            self._topics.clear()
+        text = self._topics[topic] = topic_text(topic)
+        return text
+
+    def _take(self, frame: Frame) -> None:
+        match frame.kind:
+            case Kind.WELCOME:
+                if not self._admitted.done():
+                    self._admitted.set_result(decode_body(frame.body, Admission))
+            case Kind.CREDIT:
+                self._credited(frame)
+            case Kind.ERR:
+                self._failed(frame)
+            case Kind.CANCEL:
+                self._withdrawn(self, frame.source, frame.correlation)
+            case Kind.PING:
+                pong = Frame(Kind.PONG, frame.correlation, "", frame.body, self.number)
+                self.write(encode(pong))
+            case Kind.PUB:
+                self._resumed(frame)
+            case Kind.BYE:
+                if frame.body:
+                    self._goodbye = error_from(decode_body(frame.body, ErrorRecord))
+            case Kind.PONG:
+                pass  # that it came is all there is to it
+            case _:
+                raise BadFrame(f"a broker does not send {frame.kind.name} so")
+
+    def _take_shared(self, frame: Frame) -> None:
+        """A frame with a handle; the block is taken whether or not anybody wants it."""
+        if self.side is None:
+            raise BadFrame("a handle came without a side channel")
+        ticket, _ = handle_of(frame.body)
+        with self.side.take(ticket) as block:
+            content = map_block(block)
+        flags = frame.flags & ~(SHARED | DEADLINE)
+        if frame.kind is Kind.PUB:
+            inbox = self._current
+            if inbox is not None:
+                self._deliver(
+                    inbox, LargeMessage(frame.topic, b"", frame.source, flags, 0, content)
+                )
+                inbox.arrived(self, 1, frame_size(frame) + len(content), 0)
+        elif frame.kind is Kind.REP:
+            waiting = self.awaited.pop(frame.correlation, None)
+            if waiting is not None and not waiting[0].done():
+                message = LargeMessage(waiting[2], b"", frame.source, flags, 0, content)
+                waiting[0].set_result(message)
+            self.wake()
+        elif frame.kind is Kind.REQ:
+            seconds = frame.deadline_ms / 1000
+            request = LargeRequest(
+                frame.topic, b"", frame.source, flags, 0, frame.correlation, seconds, content
+            )
+            self._answer(self, request)
+
+    def _deliver(self, inbox: Inbox, message: Message) -> None:
+        try:
+            inbox.take(message)
+        except Exception:  # the boundary to the program's own code
+            log.exception("a subscriber's callback failed", topic=message.topic)
+
+    def _credited(self, frame: Frame) -> None:
+        frames, size = CREDIT.unpack(frame.body)
+        self.frames += frames
+        self.size += size
+        if frame.flags & SEQUENCE:
+            self._kept(frame.sequence)
+        self.wake()
+
+    def _failed(self, frame: Frame) -> None:
+        error = error_from(decode_body(frame.body, ErrorRecord))
+        waiting = self.awaited.pop(frame.correlation, None)
+        if waiting is not None:
+            if not waiting[0].done():
+                waiting[0].set_exception(error)
+            self.wake()
+        elif (inbox := self.inboxes.pop(frame.correlation, None)) is not None:
+            inbox.ended(error)
+        else:
+            log.warning("the bus refused a message", topic=frame.topic, error=error)
+
+    def _resumed(self, frame: Frame) -> None:
+        """A message out of the log."""
+        inbox = self._current
+        if inbox is not None:
+            flags = frame.flags & ~SEQUENCE
+            message = Message(frame.topic, frame.body, frame.source, flags, frame.sequence)
+            self._deliver(inbox, message)
+            inbox.arrived(self, 1, frame_size(frame), frame.sequence)
+
+
+def _nobody(message: Message) -> None:
+    """For a subscription that has ended while this was on its way."""

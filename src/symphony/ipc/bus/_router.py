@@ -1,0 +1,730 @@
+"""The broker's mind: bytes of endpoints in, bytes for endpoints out. No I/O, no loop, no clock of
+its own.
+
+Two ways through it. What is frequent (publications, requests, answers) is read from the header in
+`receive` and forwarded as the bytes that came; no body, and of the rest only the topic, is looked
+at. What is rare becomes a `Frame` and goes by its kind through `_take`.
+
+An endpoint that breaks the protocol is told why and cut off, which `receive` leaves to its caller
+by raising; that another endpoint notices nothing of it is the point of the whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from struct import Struct as Layout
+
+import msgspec
+
+from symphony.commons.errors import SymphonyError
+from symphony.commons.logging import get_logger
+from symphony.ipc._errors import (
+    BadFrame,
+    BusClosing,
+    IpcError,
+    LimitReached,
+    NameTaken,
+    NoResponder,
+    NotKept,
+    NotPermitted,
+    Silent,
+    WrongVersion,
+)
+from symphony.ipc.bus._access import Action, Permit
+from symphony.ipc.bus._config import BusConfig
+from symphony.ipc.bus._delivery import Delivery, split
+from symphony.ipc.bus._filters import Filter, FilterFacts
+from symphony.ipc.bus._log import Kept
+from symphony.ipc.bus._members import STRANGER, Health, Member, Serving, Subscription
+from symphony.ipc.bus._outgoing import Acknowledge, Feed, Keep, Outgoing, Resume
+from symphony.ipc.bus._reports import (
+    CHANGED,
+    DEAD,
+    ENDPOINTS,
+    HEALTH,
+    JOINED,
+    LEFT,
+    RESERVED,
+    STATS,
+    BusStats,
+    Counters,
+    DeadLetter,
+    EndpointInfo,
+    EndpointQuery,
+    endpoint_info,
+)
+from symphony.ipc.bus._requests import Requests
+from symphony.ipc.bus._sharing import SharedRun, handle_of, weight
+from symphony.ipc.bus._sides import NoSides, Sides
+from symphony.ipc.bus._topics import MAX_BYTES, check_pattern, check_topic
+from symphony.ipc.protocol._codecs import opened, seal
+from symphony.ipc.protocol._control import (
+    CREDIT,
+    NEWEST_VERSION,
+    Admission,
+    Greeting,
+    Serve,
+    Subscribe,
+    Subscribed,
+)
+from symphony.ipc.protocol._frames import (
+    DEADLINE,
+    HEADER,
+    NOT_PLAIN,
+    NOT_PLAIN_REQUEST,
+    SEQUENCE,
+    SHARED,
+    Frame,
+    Kind,
+    check_header,
+    decode_body,
+    encode,
+    encode_body,
+    frame_at,
+    frame_size,
+    topic_text,
+)
+
+UNPACK = HEADER.unpack_from
+LENGTH = Layout("<I").unpack_from
+HEADER_SIZE = HEADER.size
+PUB, REQ = int(Kind.PUB), int(Kind.REQ)
+ANSWERS = (int(Kind.REP), int(Kind.ERR))
+
+
+#: Topics whose permission is remembered, by endpoint and action.
+MAX_REMEMBERED = 10_000
+
+#: Of a dead letter's frame so much is shown.
+SHOWN_BYTES = 64 * 1024
+
+#: A name is a topic of its own: the endpoint can be found under it.
+NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+NO_SIDES = NoSides()
+
+log = get_logger("ipc.bus")
+
+
+class Router:
+    """Call `connect` for each connection, `receive` with what it sends, `leave` when it ends,
+    `tick` now and then; after each, empty `outgoing`."""
+
+    def __init__(
+        self,
+        config: BusConfig,
+        *,
+        permit: Permit,
+        monotonic: Callable[[], float],
+        epoch: str = "",
+        sides: Sides = NO_SIDES,
+    ) -> None:
+        self.outgoing = Outgoing(sides.hand_over)
+        self._sides = sides
+        self._config = config
+        self._permit = permit
+        self._monotonic = monotonic
+        self._epoch = epoch
+        self._limit = config.max_frame_bytes
+        self._delivery = Delivery(self.outgoing, config.publish_frames, config.publish_bytes)
+        self._requests = Requests(self.outgoing, config.max_requests)
+        self._numbers = 0
+        self._members: dict[int, Member] = {}
+        self._names: dict[str, Member] = {}
+        self._begun = monotonic()
+        self._gone = Counters()
+        self._closing = False
+        self._refused = self._buried = self._kept = 0
+        self._by_kind: dict[Kind, Callable[[Member, Frame], None]] = {
+            Kind.SUB: self._subscribe,
+            Kind.UNSUB: self._end_subscription,
+            Kind.SERVE: self._serve,
+            Kind.UNSERVE: self._end_serving,
+            Kind.PUB: self._publish,
+            Kind.CANCEL: self._cancel,
+            Kind.CREDIT: self._credit,
+            Kind.PING: self._pong,
+            Kind.PONG: self._alive,
+            Kind.DRAIN: self._drain,
+            Kind.BYE: self._goodbye,
+        }
+
+    def receive(self, member: Member, data: bytes) -> None:
+        """Take what came from a connection, cut anywhere; raises IpcError if it breaks the
+        protocol, after which it must be told and closed (`refuse`)."""
+        if member.missing:
+            data = member.gather(data)
+        at, end = 0, len(data)
+        limit = self._limit
+        while end - at >= HEADER_SIZE and not member.closing:
+            size, kind, flags, topic_size, source, correlation = UNPACK(data, at)
+            stop = at + size
+            if stop > end or size > limit or size < HEADER_SIZE + topic_size:
+                check_header(data, at, limit)
+                break
+            if kind == PUB and source == member.number and not flags & NOT_PLAIN:
+                at = self._take_run(member, data, at, stop, HEADER_SIZE + topic_size)
+                continue
+            if kind == REQ and source == member.number and not flags & NOT_PLAIN_REQUEST:
+                self._ask(member, data[at:stop], flags, topic_size, correlation)
+            elif kind in ANSWERS and not flags & NOT_PLAIN:
+                member.frames_in += 1
+                member.bytes_in += size
+                self._requests.answer(member, source, correlation, data[at:stop])
+            else:
+                check_header(data, at, limit)
+                if flags & SHARED:
+                    self._take_shared(member, data[at:stop])
+                else:
+                    self._take(member, frame_at(data, at))
+            at = stop
+        if at < end and not member.closing:
+            known = end - at >= HEADER_SIZE
+            member.hold(data[at:], (LENGTH(data, at)[0] if known else HEADER_SIZE) - (end - at))
+
+    def _take_run(self, member: Member, data: bytes, at: int, stop: int, head_size: int) -> int:
+        """All frames from `at` on that differ in their bodies alone; where they end."""
+        header = data[at : at + head_size]
+        start, frames, size, end = at, 1, stop - at, len(data)
+        begins_with = data.startswith
+        at = stop
+        while True:
+            if begins_with(header, at):
+                stop = at + size
+            elif begins_with(header[4:], at + 4):
+                size = LENGTH(data, at)[0]
+                if size > self._limit:
+                    break
+                header = data[at : at + head_size]
+                stop = at + size
+            else:
+                break
+            if stop > end or size < head_size:
+                break  # for the caller to judge, as the first of a run
+            frames += 1
+            at = stop
+        run = data[start:at]
+        self._charge(member, frames, at - start, self._limit)
+        topic = header[HEADER_SIZE:]
+        if topic not in member.may_publish and not self._may_publish(member, topic, run):
+            self._delivery.owe(member, frames, at - start)
+        else:
+            self._delivery.publish(member, topic, run, frames)
+        return at
+
+    def _charge(self, member: Member, frames: int, size: int, largest: int) -> None:
+        """Count what was published; the last frame may go beyond the credit in bytes."""
+        member.frames_in += frames
+        member.bytes_in += size
+        member.publish_frames -= frames
+        member.publish_size -= size
+        if member.publish_frames < 0 or member.publish_size < -largest:
+            raise BadFrame("it published more than it had credit for")
+
+    def _ask(
+        self, member: Member, frame: bytes, flags: int, topic_size: int, correlation: int
+    ) -> None:
+        begin = HEADER_SIZE + 4 if flags & DEADLINE else HEADER_SIZE
+        if len(frame) < begin + topic_size:
+            raise BadFrame("its length is less than header and topic")
+        member.frames_in += 1
+        member.bytes_in += len(frame)
+        topic = frame[begin : begin + topic_size]
+        try:
+            if topic not in member.may_request and not self._may_request(member, frame, topic):
+                return
+            self._requests.ask(member, correlation, topic, frame)
+        except BadFrame:
+            raise
+        except IpcError as error:
+            self.outgoing.fail(member, correlation, error, topic.decode("utf-8", "replace"))
+            self._bury(member, frame, error)
+
+    # What is rare goes this way.
+
+    def connect(self, peer: str) -> Member:
+        """A connection has been made by `peer`, in words for people."""
+        return Member(peer, self._monotonic())
+
+    def leave(self, member: Member) -> None:
+        """The connection has ended: whoever waits for the endpoint learns it."""
+        member.closing = True
+        if self._members.pop(member.number, None) is None:
+            return
+        self._sides.forget(member)
+        if self._names.get(member.name) is member:
+            del self._names[member.name]
+        for serving in member.servings.values():
+            self._requests.remove(serving)
+        for subscription in tuple(member.subscriptions.values()):
+            self._unsubscribe(subscription)
+        self._requests.leave(member)
+        self._gone.add(member)
+        self._tell(LEFT, endpoint_info(member, self._monotonic()))
+
+    def refuse(self, member: Member, error: SymphonyError) -> None:
+        """Tell an endpoint that it has broken the protocol, and end the connection."""
+        log.warning("an endpoint was cut off", endpoint=member.name, peer=member.peer, error=error)
+        self._refused += 1
+        self.outgoing.close(member, error)
+        self.leave(member)
+
+    def tick(self) -> None:
+        """Ask everybody for a sign of life, and judge those that owe one. Call it a few times
+        in `heartbeat_s`."""
+        now = self._monotonic()
+        for member in tuple(self._members.values()):
+            if member.pinged_at is not None:
+                self._judge(member, now - member.pinged_at)
+            elif now - member.asked_at >= self._config.heartbeat_s:
+                member.pinged_at = member.asked_at = now
+                self.outgoing.send(member, encode(Frame(Kind.PING, source=member.number)))
+
+    def stop_intake(self) -> int:
+        """Take no new endpoints and requests; how many requests are still open."""
+        self._closing = True
+        for member in self._members.values():
+            member.may_request.clear()
+        return sum(len(member.asked) for member in self._members.values())
+
+    def close(self) -> None:
+        """Answer what is open with an error and say goodbye to everybody."""
+        error = BusClosing()
+        for member in self._members.values():
+            for correlation in tuple(member.asked):
+                self._requests.cancel(member, correlation)
+                self.outgoing.fail(member, correlation, error)
+            self.outgoing.close(member, error)
+
+    def withdraw(self, name: str) -> None:
+        """Grants of an endpoint have changed: ask for each again, and end what is no longer
+        granted. It holds from the endpoint's next frame on."""
+        member = self._names.get(name)
+        if member is None:
+            return
+        member.may_publish.clear()
+        member.may_request.clear()
+        for subscription in tuple(member.subscriptions.values()):
+            if not self._permit(name, Action.SUBSCRIBE, subscription.pattern):
+                error: IpcError = NotPermitted(name, Action.SUBSCRIBE, subscription.pattern)
+                self._unsubscribe(subscription)
+                self.outgoing.fail(member, subscription.id, error, subscription.pattern)
+        for serving in tuple(member.servings.values()):
+            if not self._permit(name, Action.SERVE, serving.pattern):
+                error = NotPermitted(name, Action.SERVE, serving.pattern)
+                self._requests.remove(member.servings.pop(serving.id))
+                self.outgoing.fail(member, serving.id, error, serving.pattern)
+        self._changed(member)
+
+    def kept(self, member: Member, frame: Frame, position: int, *, new: bool) -> None:
+        """A message is in the log: its publisher is told, and everybody gets it who does not read
+        the log, unless they have had it before."""
+        body = CREDIT.pack(0, 0)
+        told = Frame(Kind.CREDIT, 0, "", body, member.number, SEQUENCE, 0, frame.sequence)
+        self.outgoing.send(member, encode(told))
+        if new:
+            data = encode(msgspec.structs.replace(frame, sequence=position))
+            self._delivery.publish(member, frame.topic.encode(), data, 1)
+        else:
+            self._delivery.owe(member, 1, frame_size(frame))
+
+    def resume(self, subscription: Subscription, position: int) -> None:
+        """The place has been found where a subscription to kept messages begins."""
+        subscription.position = position
+        self.outgoing.answer(subscription.member, subscription.id, Subscribed(position=position))
+
+    def deliver_kept(self, subscription: Subscription, kept: Kept) -> None:
+        """A message out of the log, for which the subscription has credit."""
+        frame = Frame(
+            Kind.PUB, 0, kept.topic, kept.body, 0, kept.flags | SEQUENCE, 0, kept.position
+        )
+        facts = FilterFacts.of(frame, kept.source)
+        if subscription.condition is None or subscription.condition.accepts(facts):
+            self._delivery.put(subscription, encode(frame))
+        else:
+            subscription.filtered += 1
+
+    def refuse_subscription(self, subscription: Subscription, error: SymphonyError) -> None:
+        """It cannot begin, or go on."""
+        if not subscription.ended:
+            self._unsubscribe(subscription)
+            member = subscription.member
+            self.outgoing.fail(member, subscription.id, error, subscription.pattern)
+            self._changed(member)
+
+    def endpoints(self, query: EndpointQuery) -> list[EndpointInfo]:
+        now = self._monotonic()
+        members = list(self._members.values())
+        if query.capability:
+            members = [member for member in members if query.capability in member.capabilities]
+        if query.serves:
+            serving = self._requests.responders(query.serves.encode())
+            members = [member for member in members if member in serving]
+        return [endpoint_info(member, now) for member in members]
+
+    def stats(self) -> BusStats:
+        now = self._monotonic()
+        totals = Counters()
+        for member in self._members.values():
+            totals.add(member)
+        totals.merge(self._gone)
+        subscriptions = [
+            subscription
+            for member in self._members.values()
+            for subscription in member.subscriptions.values()
+        ]
+        return BusStats(
+            uptime_s=now - self._begun,
+            endpoints=len(self._members),
+            subscriptions=len(subscriptions),
+            servings=sum(len(member.servings) for member in self._members.values()),
+            frames_in=totals.frames_in,
+            bytes_in=totals.bytes_in,
+            delivered=totals.delivered,
+            dropped=totals.dropped,
+            unrouted=self._delivery.unrouted,
+            queued=sum(subscription.queued_frames for subscription in subscriptions),
+            requests=self._requests.opened,
+            answered=self._requests.answered,
+            failed=self._requests.failed,
+            cancelled=self._requests.cancelled,
+            unexpected_answers=self._requests.unexpected,
+            refused=self._refused,
+            dead_letters=self._buried,
+            kept=self._kept,
+        )
+
+    def _take(self, member: Member, frame: Frame) -> None:
+        if member.number == STRANGER:
+            if frame.kind is not Kind.HELLO:
+                raise BadFrame(f"expected HELLO, got {frame.kind.name}")
+            self._greet(member, decode_body(frame.body, Greeting))
+            return
+        if frame.source != member.number and frame.kind not in (Kind.REP, Kind.ERR):
+            raise BadFrame(f"it gave itself the number {frame.source}")
+        take = self._by_kind.get(frame.kind)
+        if take is None:
+            raise BadFrame(f"an endpoint does not send {frame.kind.name} so")
+        take(member, frame)
+
+    def _take_shared(self, member: Member, data: bytes) -> None:
+        """A frame with a handle; the block is taken in any case, and closed when it is not used."""
+        frame = frame_at(data, 0)
+        ticket, size = handle_of(frame.body)
+        run = SharedRun.of(data, self._sides.claim(member, ticket))
+        if run.block.size != size or size > self._config.max_shared_bytes:
+            raise BadFrame(f"a handle on {size} bytes came with a block of {run.block.size}")
+        if frame.kind in (Kind.REP, Kind.ERR):
+            self._requests.answer(member, frame.source, frame.correlation, run)
+            return
+        if frame.source != member.number or frame.flags & NOT_PLAIN_REQUEST != SHARED:
+            raise BadFrame(f"it sent {frame.kind.name} so as nobody may")
+        topic = frame.topic.encode()
+        if frame.kind is Kind.REQ:
+            self._ask(member, run, frame.flags, len(topic), frame.correlation)
+        elif frame.kind is Kind.PUB:
+            self._charge(member, 1, weight(run), weight(run))
+            if topic in member.may_publish or self._may_publish(member, topic, run):
+                self._delivery.publish_shared(member, topic, run)
+            else:
+                self._delivery.owe(member, 1, weight(run))
+        else:
+            raise BadFrame(f"a {frame.kind.name} has no shared body")
+
+    def _greet(self, member: Member, greeting: Greeting) -> None:
+        """Let an endpoint in, or raise why not."""
+        if self._closing:
+            raise BusClosing
+        if not greeting.oldest <= NEWEST_VERSION <= greeting.newest:
+            raise WrongVersion(greeting.oldest, greeting.newest, NEWEST_VERSION)
+        if not NAME.fullmatch(greeting.name) or greeting.name.split(".")[0] == "bus":
+            raise BadFrame(f"{greeting.name!r} is no name for an endpoint")
+        if greeting.max_frame < self._limit:
+            raise BadFrame(f"it takes no frames of {self._limit:,} bytes, as all here must")
+        former = self._names.get(greeting.name)
+        if former is None:
+            if len(self._members) >= self._config.max_endpoints:
+                raise LimitReached("endpoints", self._config.max_endpoints)
+        else:
+            if former.instance != greeting.instance:
+                raise NameTaken(greeting.name)
+            # The same endpoint again: its old connection is dead, though nobody has noticed.
+            self.outgoing.close(former)
+            self.leave(former)
+        self._numbers += 1
+        member.number = self._numbers
+        member.name, member.instance = greeting.name, greeting.instance
+        member.capabilities = tuple(greeting.capabilities)
+        member.asked_at = self._monotonic()
+        member.publish_frames = self._config.publish_frames
+        member.publish_size = self._config.publish_bytes
+        self._members[member.number] = self._names[member.name] = member
+        member.max_frame = self._limit
+        side_channel, ticket = self._sides.offer(member)
+        admission = Admission(
+            version=NEWEST_VERSION,
+            source=member.number,
+            max_frame=self._limit,
+            credit_frames=self._config.publish_frames,
+            credit_bytes=self._config.publish_bytes,
+            max_requests=self._config.max_requests,
+            heartbeat_s=self._config.heartbeat_s,
+            epoch=self._epoch,
+            side_channel=side_channel,
+            ticket=ticket,
+        )
+        welcome = Frame(Kind.WELCOME, body=encode_body(admission), source=member.number)
+        self.outgoing.send(member, encode(welcome))
+        self._tell(JOINED, endpoint_info(member, self._monotonic()))
+
+    def _subscribe(self, member: Member, frame: Frame) -> None:
+        wish = decode_body(frame.body, Subscribe)
+        try:
+            self._check_registration(member, frame)
+            check_pattern(frame.topic)
+            if not self._permit(member.name, Action.SUBSCRIBE, frame.topic):
+                raise NotPermitted(member.name, Action.SUBSCRIBE, frame.topic)
+            resumes = wish.after is not None or bool(wish.durable)
+            if resumes and not self._epoch:
+                raise NotKept(frame.topic)
+            condition = Filter.compile(wish.filter) if wish.filter else None
+        except BadFrame:
+            raise
+        except SymphonyError as error:
+            self.outgoing.fail(member, frame.correlation, error, frame.topic)
+            return
+        subscription = Subscription(
+            frame.correlation,
+            member,
+            frame.topic,
+            policy=wish.policy,
+            frames=wish.credit_frames,
+            size=wish.credit_bytes,
+            group=wish.group,
+            condition=condition,
+            durable=wish.durable,
+        )
+        member.subscriptions[subscription.id] = subscription
+        if not resumes:
+            self._delivery.add(subscription)
+            self.outgoing.answer(member, frame.correlation, Subscribed())
+        else:
+            subscription.resumes = True
+            self.outgoing.effects.append(Resume(subscription, wish.after, wish.epoch))
+        self._changed(member)
+
+    def _check_registration(self, member: Member, frame: Frame) -> None:
+        used = (member.subscriptions, member.servings, member.asked)
+        if any(frame.correlation in those for those in used):
+            raise BadFrame(f"the correlation {frame.correlation} is in use")
+        limit = self._config.max_registrations
+        if len(member.subscriptions) + len(member.servings) >= limit:
+            raise LimitReached("subscriptions and served patterns of one endpoint", limit)
+
+    def _end_subscription(self, member: Member, frame: Frame) -> None:
+        """What is queued for it is given up. One that has ended already is no fault: the two may
+        have crossed."""
+        subscription = member.subscriptions.get(frame.correlation)
+        if subscription is not None:
+            self._unsubscribe(subscription)
+            self._changed(member)
+        self.outgoing.answer(member, frame.correlation)
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        del subscription.member.subscriptions[subscription.id]
+        subscription.ended = True
+        if not (subscription.draining or subscription.resumes):
+            self._delivery.remove(subscription)
+        self._delivery.forget(subscription)
+        self._gone.add_subscription(subscription)
+
+    def _serve(self, member: Member, frame: Frame) -> None:
+        wish = decode_body(frame.body, Serve)
+        try:
+            self._check_registration(member, frame)
+            check_pattern(frame.topic)
+            if frame.topic.startswith("bus.") or not self._permit(
+                member.name, Action.SERVE, frame.topic
+            ):
+                raise NotPermitted(member.name, Action.SERVE, frame.topic)
+        except BadFrame:
+            raise
+        except SymphonyError as error:
+            self.outgoing.fail(member, frame.correlation, error, frame.topic)
+            return
+        serving = Serving(frame.correlation, member, frame.topic, wish.priority)
+        member.servings[serving.id] = serving
+        self._requests.add(serving)
+        self.outgoing.answer(member, frame.correlation)
+        self._changed(member)
+
+    def _end_serving(self, member: Member, frame: Frame) -> None:
+        serving = member.servings.pop(frame.correlation, None)
+        if serving is not None:
+            self._requests.remove(serving)
+            self._changed(member)
+        self.outgoing.answer(member, frame.correlation)
+
+    def _publish(self, member: Member, frame: Frame) -> None:
+        """A publication that is to be kept."""
+        if frame.flags & NOT_PLAIN != SEQUENCE:
+            raise BadFrame(f"flags {frame.flags:#04x} make no sense in PUB")
+        topic = frame.topic.encode()
+        size = frame_size(frame)
+        self._charge(member, 1, size, self._limit)
+        if topic in member.may_publish or self._may_publish(member, topic, encode(frame)):
+            if self._epoch:
+                self._kept += 1
+                self.outgoing.effects.append(Keep(member, frame))
+                return
+            self._refuse_publication(member, topic, encode(frame), NotKept(frame.topic))
+        self._delivery.owe(member, 1, size)
+
+    def _cancel(self, member: Member, frame: Frame) -> None:
+        self._requests.cancel(member, frame.correlation)
+
+    def _credit(self, member: Member, frame: Frame) -> None:
+        subscription = member.subscriptions.get(frame.correlation)
+        if subscription is None:
+            return
+        if len(frame.body) != CREDIT.size:
+            raise BadFrame("the body of CREDIT is not 12 bytes")
+        frames, size = CREDIT.unpack(frame.body)
+        if frame.flags & SEQUENCE and subscription.durable:
+            self.outgoing.effects.append(Acknowledge(subscription.durable, frame.sequence))
+        self._delivery.credit(subscription, frames, size)
+        if subscription.resumes:
+            self.outgoing.effects.append(Feed(subscription))
+        if subscription.draining and not subscription.queue:
+            self._drained(subscription)
+
+    def _drain(self, member: Member, frame: Frame) -> None:
+        """Offer the subscription nothing new; the answer comes when its queue is empty."""
+        subscription = member.subscriptions.get(frame.correlation)
+        if subscription is None:
+            self.outgoing.answer(member, frame.correlation)
+            return
+        if not (subscription.draining or subscription.resumes):
+            self._delivery.remove(subscription)
+        subscription.draining = True
+        if not subscription.queue:
+            self._drained(subscription)
+
+    def _drained(self, subscription: Subscription) -> None:
+        self._unsubscribe(subscription)
+        self.outgoing.answer(subscription.member, subscription.id)
+        self._changed(subscription.member)
+
+    def _pong(self, member: Member, frame: Frame) -> None:
+        answer = Frame(Kind.PONG, frame.correlation, "", frame.body, member.number)
+        self.outgoing.send(member, encode(answer))
+
+    def _alive(self, member: Member, frame: Frame) -> None:
+        if member.pinged_at is not None:
+            self._judge(member, self._monotonic() - member.pinged_at)
+            member.pinged_at = None
+            if not member.closing:
+                self._set_health(member, Health.HEALTHY)
+
+    def _goodbye(self, member: Member, frame: Frame) -> None:
+        self.outgoing.close(member)
+        self.leave(member)
+
+    def _judge(self, member: Member, lag_s: float) -> None:
+        member.lag_s = lag_s
+        config = self._config
+        if lag_s >= config.dead_s:
+            self.refuse(member, Silent(member.name, lag_s))
+        elif lag_s >= config.unhealthy_s:
+            self._set_health(member, Health.UNHEALTHY)
+        elif lag_s >= config.degraded_s:
+            self._set_health(member, Health.DEGRADED)
+
+    def _set_health(self, member: Member, health: Health) -> None:
+        if member.health is not health:
+            member.health = health
+            self._tell(HEALTH, endpoint_info(member, self._monotonic()))
+
+    def _may_publish(self, member: Member, topic: bytes, run: bytes) -> bool:
+        try:
+            self._check_grant(member, Action.PUBLISH, topic, member.may_publish)
+        except BadFrame:
+            raise
+        except IpcError as error:
+            self._refuse_publication(member, topic, run, error)
+            return False
+        return True
+
+    def _refuse_publication(
+        self, member: Member, topic: bytes, run: bytes, error: IpcError
+    ) -> None:
+        self.outgoing.fail(member, 0, error, topic.decode("utf-8", "replace"))
+        for frame in split(run):
+            self._bury(member, frame, error)
+
+    def _may_request(self, member: Member, frame: bytes, topic: bytes) -> bool:
+        """False if the broker has answered the request itself; raises NotPermitted, BadTopic."""
+        if self._closing:
+            raise BusClosing
+        if topic.startswith(RESERVED):
+            self._answer_itself(member, frame_at(frame, 0))
+            return False
+        self._check_grant(member, Action.REQUEST, topic, member.may_request)
+        return True
+
+    def _check_grant(self, member: Member, action: Action, topic: bytes, known: set[bytes]) -> None:
+        text = topic_text(topic)
+        check_topic(text)
+        if topic.startswith(RESERVED) or not self._permit(member.name, action, text):
+            log.warning("not permitted", endpoint=member.name, action=action, topic=text)
+            self._refused += 1
+            raise NotPermitted(member.name, action, text)
+        if len(known) >= MAX_REMEMBERED:
+            known.clear()
+        known.add(topic)
+
+    def _answer_itself(self, member: Member, frame: Frame) -> None:
+        """Of what it knows of the bus anybody may ask who is on it."""
+        if frame.topic == STATS:
+            payload: object = self.stats()
+        elif frame.topic == ENDPOINTS:
+            payload = self.endpoints(self._query(frame))
+        else:
+            raise NoResponder(frame.topic)
+        flags, body = seal(payload, type=frame.topic, source="bus")
+        answer = Frame(Kind.REP, frame.correlation, frame.topic, body, member.number, flags)
+        self.outgoing.send(member, encode(answer, self._limit))
+
+    def _query(self, frame: Frame) -> EndpointQuery:
+        if not frame.body:
+            return EndpointQuery()
+        return opened(frame.flags, frame.body).payload_as(EndpointQuery)
+
+    def _tell(self, topic: str, payload: object) -> None:
+        """Publish news of the bus itself, if anybody listens."""
+        if self._delivery.wanted(topic.encode()):
+            flags, body = seal(payload, type=topic, source="bus")
+            frame = Frame(Kind.PUB, 0, topic, body, 0, flags)
+            if frame_size(frame) > self._limit:
+                log.warning("too large to be told", topic=topic, size=frame_size(frame))
+                return
+            self._delivery.publish(None, topic.encode(), encode(frame), 1)
+
+    def _changed(self, member: Member) -> None:
+        self._tell(CHANGED, endpoint_info(member, self._monotonic()))
+
+    def _bury(self, member: Member, frame: bytes, error: SymphonyError) -> None:
+        """Tell of a message that reaches nobody."""
+        self._buried += 1
+        if self._delivery.wanted(DEAD.encode()):
+            parsed = frame_at(frame, 0)
+            letter = DeadLetter(
+                reason=error.record(),
+                endpoint=member.name,
+                kind=parsed.kind.name,
+                topic=parsed.topic[:MAX_BYTES],
+                size=len(frame),
+                frame=frame[: min(SHOWN_BYTES, self._limit // 4)],
+            )
+            self._tell(DEAD, letter)
