@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from symphony.commons.errors import Category, ErrorRecord, SymphonyError
+from symphony.commons.errors import Category, ErrorRecord, SymphonyError, leaves
 
 
 class IpcError(SymphonyError):
@@ -228,9 +228,11 @@ class WrongVersion(IpcError):
 def error_from(record: ErrorRecord) -> IpcError:
     """The error that another process recorded: one of the bus's own as itself, any other as
     RequestFailed."""
-    for class_ in IpcError.__subclasses__():
-        make: Callable[..., IpcError] = class_  # a leaf's facts are what it was made of
-        if record.code == vars(class_).get("code"):
-            with suppress(TypeError):
-                return make(**record.facts)
+    for class_ in leaves(IpcError):
+        make: Callable[..., SymphonyError] = class_  # a leaf's facts are what it was made of
+        if record.code == class_.code:
+            with suppress(TypeError, ValueError):  # of another version, or of somebody's invention
+                error = make(**record.facts)
+                if isinstance(error, IpcError):
+                    return error
     return RequestFailed(record)

@@ -8,13 +8,14 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from symphony.commons.errors import ErrorRecord, SymphonyError
+from symphony.commons.errors import ErrorRecord
 from symphony.ipc._errors import IpcError
 from symphony.ipc.bus._access import Permit, allow_all
 from symphony.ipc.bus._config import BusConfig
 from symphony.ipc.bus._outgoing import Close, Effect
 from symphony.ipc.bus._reports import BusStats, EndpointInfo
-from symphony.ipc.bus._router import Router
+from symphony.ipc.bus._router import NO_SIDES, Router
+from symphony.ipc.bus._sides import Sides
 from symphony.ipc.protocol._codecs import opened
 from symphony.ipc.protocol._control import CREDIT, Admission, Greeting, Policy, Serve, Subscribe
 from symphony.ipc.protocol._frames import (
@@ -51,10 +52,17 @@ class Bus:
     what is to be sent is sent after each read."""
 
     def __init__(
-        self, config: BusConfig = DEFAULTS, *, permit: Permit = allow_all, epoch: str = ""
+        self,
+        config: BusConfig = DEFAULTS,
+        *,
+        permit: Permit = allow_all,
+        epoch: str = "",
+        sides: Sides = NO_SIDES,
     ) -> None:
         self.clock = FakeClock()
-        self.router = Router(config, permit=permit, monotonic=self.clock.monotonic, epoch=epoch)
+        self.router = Router(
+            config, permit=permit, monotonic=self.clock.monotonic, epoch=epoch, sides=sides
+        )
         self.wires: list[Wire] = []
         #: Those that concern the log.
         self.effects: list[Effect] = []
@@ -70,9 +78,13 @@ class Bus:
         assert wire.error is None, wire.error
         return wire
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass, with nobody looking."""
+        asyncio.run(self.clock.advance(seconds))
+
     def advance(self, seconds: float) -> None:
         """Let time pass, then have the router look at everybody."""
-        asyncio.run(self.clock.advance(seconds))
+        self.wait(seconds)
         self.do(self.router.tick)
 
     def do(self, change: Callable[[], object]) -> None:
@@ -304,7 +316,3 @@ def untouched(wires: list[Wire]) -> bool:
     listener.control(Kind.UNSERVE, serving)
     listener.read()
     return answer.body == b"answer"
-
-
-def code_of(error: SymphonyError | None) -> str | None:
-    return None if error is None else error.code

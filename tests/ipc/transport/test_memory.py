@@ -135,6 +135,32 @@ def test_a_close_waits_until_the_rest_is_taken() -> None:
     asyncio.run(main())
 
 
+def test_two_that_close_at_once_wait_for_nobody() -> None:
+    async def main() -> None:
+        async with pair() as (left, right):
+            for end in (left, right):
+                end.transport.pause_reading()
+                end.transport.write(bytes(2 * CAPACITY))
+            for end in (left, right):
+                end.transport.close()
+            await turns()
+            assert left.losses == right.losses == [None]
+
+    asyncio.run(main())
+
+
+def test_of_a_connection_that_is_closed_before_it_begins_nobody_hears() -> None:
+    async def main() -> None:
+        left, _ = memory_pair(asyncio.get_running_loop())
+        recorder = Recorder()
+        left.abort()
+        left.begin(lambda: recorder)
+        await turns()
+        assert (recorder.made, recorder.losses) == (0, [])
+
+    asyncio.run(main())
+
+
 def test_writing_to_who_has_closed_breaks_the_pipe_after_the_farewell() -> None:
     async def main() -> None:
         async with pair(keep_open=True) as (left, right):

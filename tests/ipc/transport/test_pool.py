@@ -251,6 +251,27 @@ def test_an_owner_that_fails_closes_what_is_lent() -> None:
     asyncio.run(main())
 
 
+def test_an_owner_that_fails_turns_away_who_waits_for_an_item_to_open() -> None:
+    async def main() -> None:
+        maker = Maker()
+        maker.gate.clear()
+        pool = Pool(maker, limit=1, idle_s=10)
+
+        async def borrow() -> None:
+            with pytest.raises(PoolClosed):
+                async with pool.lease():
+                    pass
+
+        async with task_scope() as tasks:
+            with pytest.raises(LookupError):  # noqa: PT012 - the block is what fails
+                async with pool:
+                    tasks.create_task(borrow())
+                    await turns()
+                    raise LookupError
+
+    asyncio.run(main())
+
+
 def test_a_borrower_cancelled_while_it_opens_leaves_its_place() -> None:
     async def main() -> None:
         maker = Maker()

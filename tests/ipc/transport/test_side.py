@@ -292,8 +292,13 @@ def test_what_says_no_ticket_is_cut_off(
 
 
 def test_a_crowd_of_strangers_does_not_keep_the_known_out_for_ever(
-    address: UnixAddress, run: Run, count_descriptors: Callable[[], int]
+    address: UnixAddress,
+    run: Run,
+    count_descriptors: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(_side, "STRANGER_S", 1000.0)
+
     async def main() -> None:
         loop = asyncio.get_running_loop()
         admission = Admission("secret")

@@ -52,6 +52,7 @@ while True:
     time.sleep(60)
 """
 LARGE = 300_000
+UNBUFFERED = "PYTHONUNBUFFERED"
 
 
 def program(code: str) -> list[str]:
@@ -72,7 +73,8 @@ def test_parent_and_child_speak_and_stray_prints_do_not_disturb(
 ) -> None:
     async def main() -> None:
         before = count_descriptors()
-        async with open_child(program(ECHO), Recorder) as child:
+        buffered = {name: value for name, value in os.environ.items() if name != UNBUFFERED}
+        async with open_child(program(ECHO), Recorder, environment=buffered) as child:
             peer = identify(child.transport)
             assert (peer.pid, peer.how) == (child.process.pid, "child")
             child.transport.write(b"hello")

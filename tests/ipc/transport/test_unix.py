@@ -14,6 +14,7 @@ from typing import TypeAlias
 import pytest
 
 from symphony.commons.files import WrongFileKind
+from symphony.commons.locks import locked
 from symphony.ipc.transport._address import UnixAddress
 from symphony.ipc.transport._errors import (
     AddressInUse,
@@ -206,6 +207,39 @@ def test_a_live_server_that_knows_no_lock_keeps_its_socket(
             known = os.getpid() if kind == socket.SOCK_STREAM else None
             assert caught.value.holder == known
             assert address.path.is_socket()
+
+    asyncio.run(main())
+
+
+def test_the_lock_alone_keeps_others_away(address: UnixAddress) -> None:
+    """Between a server's look at the file and its socket there is nobody to answer."""
+
+    async def main() -> None:
+        lock = address.path.with_name("a.sock.lock")
+        with locked(lock):
+            with pytest.raises(AddressInUse) as caught:
+                async with listen(address, Talk):
+                    pass
+            assert caught.value.holder == os.getpid()
+            assert not address.path.exists()
+
+    asyncio.run(main())
+
+
+def test_the_holder_is_who_serves_and_not_a_note_of_the_dead(address: UnixAddress) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+
+    async def main() -> None:
+        lock = address.path.with_name("a.sock.lock")
+        with locked(lock), socket.socket(socket.AF_UNIX) as server:
+            lock.with_name("a.sock.lock.pid").write_text(str(dead.pid))
+            server.bind(str(address.path))
+            server.listen()
+            with pytest.raises(AddressInUse) as caught:
+                async with listen(address, Talk):
+                    pass
+            assert caught.value.holder == os.getpid()
 
     asyncio.run(main())
 

@@ -17,7 +17,7 @@ from struct import Struct as Layout
 from typing import NamedTuple
 
 from symphony.commons.logging import get_logger
-from symphony.ipc._errors import SlowReader
+from symphony.ipc._errors import IpcError, SlowReader
 from symphony.ipc.bus._filters import FilterFacts
 from symphony.ipc.bus._members import Debt, Member, Subscription, Waiting
 from symphony.ipc.bus._outgoing import Outgoing
@@ -224,10 +224,13 @@ class Delivery:
         if member.current is not subscription:
             member.current = subscription
             self._outgoing.send(member, subscription.marker)
-        if type(run) is SharedRun:
-            self._outgoing.send_shared(member, run)
-        else:
+        if type(run) is not SharedRun:
             self._outgoing.send(member, run)
+            return
+        try:
+            self._outgoing.send_shared(member, run)
+        except IpcError:
+            self._outgoing.undeliverable += 1
 
     def _queue(self, subscription: Subscription, waiting: Waiting) -> None:
         subscription.queue.append(waiting)

@@ -16,10 +16,13 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from inspect import isawaitable
+from functools import partial
+from inspect import isawaitable, iscoroutine
 from pathlib import PurePath
 from random import Random
 from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from symphony.commons import blocking
 from symphony.commons.backoff import Backoff
@@ -32,6 +35,7 @@ from symphony.ipc._errors import (
     HandlerFailed,
     IpcError,
     NoResponder,
+    NotKept,
     RequestTimeout,
     Silent,
 )
@@ -63,6 +67,7 @@ from symphony.ipc.protocol._frames import (
     encode,
     encode_body,
 )
+from symphony.ipc.protocol._types import MessageTypes
 from symphony.ipc.transport._address import Address, UnixAddress, parse_address
 from symphony.ipc.transport._errors import TransportUnavailable
 from symphony.ipc.transport._listen import dial
@@ -84,6 +89,9 @@ GOODBYE_S = 1.0
 #: How often in a row the broker may leave a heartbeat unanswered.
 MISSED = 3
 
+#: Characters of what a handler's exception says.
+MAX_REASON = 4096
+
 #: Topics whose bytes, or handlers, are remembered.
 MAX_TOPICS = 10_000
 
@@ -95,13 +103,14 @@ log = get_logger("ipc.bus")
 class _Serving:
     """A pattern that is served; `number` is the correlation that it was announced under last."""
 
-    __slots__ = ("handler", "number", "pattern", "priority")
+    __slots__ = ("handler", "number", "over", "pattern", "priority")
 
     def __init__(self, pattern: str, handler: Handler, priority: int) -> None:
         self.pattern = pattern
         self.handler = handler
         self.priority = priority
         self.number = 0
+        self.over = False
 
 
 class _Unkept(NamedTuple):
@@ -122,6 +131,7 @@ class Endpoint:
         greeting: Greeting,
         *,
         codec: Codec,
+        types: MessageTypes,
         reconnect: Backoff | None,
         batch_delay_s: float,
         tasks: asyncio.TaskGroup,
@@ -130,6 +140,7 @@ class Endpoint:
         self._address = address
         self._greeting = greeting
         self._codec = codec
+        self._types = types
         self._reconnect = reconnect
         self._batch_delay_s = batch_delay_s
         self._tasks = tasks
@@ -146,12 +157,20 @@ class Endpoint:
         self._handlers: dict[str, Handler] = {}
         self._number = 0
         self._unkept: dict[int, _Unkept] = {}
+        self._staying: asyncio.Task[None] | None = None
         self._closing = False
 
     @property
     def epoch(self) -> str:
         """Whose positions those of kept messages are: resume with both."""
         return "" if self._admission is None else self._admission.epoch
+
+    def typed(self, message: Message) -> msgspec.Struct:
+        """The payload as the newest version of its message type, upgraded if it is older.
+
+        Raises TypeUnknown, MessageInvalid, SchemaMismatch.
+        """
+        return self._types.payload(message.envelope)
 
     # Asking.
 
@@ -222,17 +241,20 @@ class Endpoint:
         """Publish a message that the broker keeps, and wait until it is in its log: there it
         survives the broker, and reaches every subscription that resumes.
 
-        After a cancel it may be kept or not.
+        After a cancel it may be kept or not. Raises BadTopic, NotKept, NotPermitted,
+        FrameTooLarge, ConnectionLost if there will be no other connection.
         """
         check_topic(topic)
         flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
         while (link := self._link) is None or link.frames <= 0 or link.size <= 0:
             await self._room()
+        if not self.epoch:
+            raise NotKept(topic)
+        unkept = _Unkept(topic, flags, body, asyncio.get_running_loop().create_future())
+        self._send_unkept(link, self._number + 1, unkept)
         self._number += 1
-        done = asyncio.get_running_loop().create_future()
-        self._unkept[self._number] = _Unkept(topic, flags, body, done)
-        self._send_unkept(link, self._number)
-        await done
+        self._unkept[self._number] = unkept
+        await unkept.done
 
     # Listening.
 
@@ -281,16 +303,23 @@ class Endpoint:
             yield subscription
         finally:
             self._subscriptions.remove(subscription)
-            self._end(Kind.UNSUB, subscription.id)
             subscription.ended(None)
+            self._end(self._link, Kind.UNSUB, subscription.id)
 
     async def drain(self, subscription: Subscription) -> None:
         """Have nothing new sent to the subscription, and wait until what was is here. Go on
-        iterating meanwhile: it ends by itself when all has been taken."""
+        iterating meanwhile: it ends by itself when all has been taken, also if this is cancelled.
+
+        Raises ConnectionLost; what was on its way is lost then.
+        """
         link = self._link
-        if link is not None:
-            await link.control(Kind.DRAIN, subscription.id)
-        subscription.ended(None)
+        if link is None or subscription.over:
+            subscription.ended(None)
+            return
+        under_way = link.awaited.get(subscription.id)
+        answer = under_way[0] if under_way else link.control(Kind.DRAIN, subscription.id)
+        answer.add_done_callback(lambda _: subscription.ended(None))
+        await asyncio.shield(answer)
 
     # Answering.
 
@@ -316,36 +345,43 @@ class Endpoint:
         finally:
             self._servings.remove(serving)
             self._handlers.clear()
-            self._end(Kind.UNSERVE, serving.number)
+            serving.over = True
+            self._end(self._link, Kind.UNSERVE, serving.number)
 
     # The connection.
 
     async def open(self) -> None:
         """Connect, and stay so; raises what keeps the first connection from being made."""
         await self._connect()
-        self._tasks.create_task(self._stay(), name="bus.endpoint")
+        self._staying = self._tasks.create_task(self._stay(), name="bus.endpoint")
 
     async def close(self) -> None:
         """Say goodbye. Whatever is still open fails with ConnectionLost."""
         self._closing = True
-        for task in tuple(self._answering.values()):
-            task.cancel()
+        if self._staying is not None:
+            self._staying.cancel()
+        self._give_up_answering()
         link = self._link
-        if link is not None:
-            link.close()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE_S):
-                    await asyncio.shield(link.closed)
-            link.abort()
-        self._fail(ConnectionLost(str(self._address), "it was closed here"))
+        try:
+            if link is not None:
+                link.close()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await asyncio.shield(link.closed)
+        finally:
+            if link is not None:
+                link.abort()
+            self._fail(ConnectionLost(str(self._address), "it was closed here"))
 
     async def _connect(self) -> None:
         _, link = await dial(self._address, self._new_link)
         try:
-            async with asyncio.timeout(CONTROL_S):
+            async with _in_time():
                 self._admission = await link.admitted(encode_body(self._greeting))
                 link.side = await self._open_side(link, self._admission)
             await self._restore(link)
+            if link.closed.done():
+                raise ConnectionLost(str(self._address), "it broke at once")
         except BaseException:
             link.abort()
             raise
@@ -376,16 +412,33 @@ class Endpoint:
     async def _restore(self, link: Link) -> None:
         """What the endpoint was before the connection broke it is again."""
         for subscription in tuple(self._subscriptions):
-            try:
-                await self._begin(subscription, link)
-            except ConnectionLost:
-                raise
-            except IpcError as error:
-                subscription.ended(error)
+            if not subscription.over:
+                await self._restore_subscription(link, subscription)
         for serving in tuple(self._servings):
+            if not serving.over:
+                await self._restore_serving(link, serving)
+        for number, unkept in tuple(self._unkept.items()):
+            self._send_unkept(link, number, unkept)
+
+    async def _restore_subscription(self, link: Link, subscription: Subscription) -> None:
+        try:
+            await self._begin(subscription, link)
+        except (ConnectionLost, Silent):
+            raise
+        except IpcError as error:
+            subscription.ended(error)
+        if subscription.over:  # its block has ended meanwhile, when the broker could not be told
+            self._end(link, Kind.UNSUB, subscription.id)
+
+    async def _restore_serving(self, link: Link, serving: _Serving) -> None:
+        try:
             await self._begin_serving(link, serving)
-        for number in tuple(self._unkept):
-            self._send_unkept(link, number)
+        except (ConnectionLost, Silent):
+            raise
+        except IpcError as error:
+            log.error("a topic is no longer served", pattern=serving.pattern, error=error)
+        if serving.over:
+            self._end(link, Kind.UNSERVE, serving.number)
 
     async def _stay(self) -> None:
         """Watch over the connection, and make another when it is gone."""
@@ -402,7 +455,7 @@ class Endpoint:
             await asyncio.sleep(delay)
             try:
                 await self._connect()
-            except (IpcError, TimeoutError, OSError) as error:
+            except (IpcError, OSError) as error:
                 log.debug("the bus cannot be reached yet", address=str(self._address), error=error)
             else:
                 return
@@ -422,8 +475,7 @@ class Endpoint:
                 link.write(encode(Frame(Kind.PING, source=link.number)))
 
     def _ended(self, link: Link, error: IpcError) -> None:
-        for task in tuple(self._answering.values()):
-            task.cancel()  # nobody can be told the reply
+        self._give_up_answering()
         if link is not self._link:
             return
         self._link = None
@@ -516,7 +568,15 @@ class Endpoint:
         """Flags and body: bytes of other types are raw bytes too, the rest goes in an envelope."""
         if isinstance(payload, (bytes, bytearray, memoryview)):
             return 0, bytes(payload)
-        return seal(payload, source=self.name, trace=next_trace(), codec=self._codec)
+        known = self._types.of(payload)
+        return seal(
+            payload,
+            type="" if known is None else known.name,
+            version=1 if known is None else known.version,
+            source=self.name,
+            trace=next_trace(),
+            codec=self._codec,
+        )
 
     def _topic(self, topic: str) -> bytes:
         check_topic(topic)
@@ -533,8 +593,8 @@ class Endpoint:
             raise FrameTooLarge(size, link.max_frame)
         return HEADER.pack(size, PUB, flags, len(encoded), link.number, 0) + encoded
 
-    def _send_unkept(self, link: Link, number: int) -> None:
-        topic, flags, body, _ = self._unkept[number]
+    def _send_unkept(self, link: Link, number: int, unkept: _Unkept) -> None:
+        topic, flags, body, _ = unkept
         flags |= SEQUENCE
         link.send_charged(Frame(Kind.PUB, 0, topic, body, link.number, flags, 0, number))
 
@@ -543,24 +603,24 @@ class Endpoint:
         answer = link.register(Kind.SUB, subscription.pattern, wish)
         id_ = link.correlation
         link.inboxes[id_] = subscription
+        subscription.attach(link, id_)
         try:
-            async with asyncio.timeout(CONTROL_S):
+            async with _in_time():
                 granted = decode_body((await answer).body, Subscribed)
         except BaseException:
-            link.inboxes.pop(id_, None)
+            self._end(link, Kind.UNSUB, id_)  # it may be granted all the same
             raise
-        subscription.begin(link, id_, granted.position, self.epoch)
+        subscription.begin(granted.position, self.epoch)
 
     async def _begin_serving(self, link: Link, serving: _Serving) -> None:
         wish = encode_body(Serve(priority=serving.priority))
         answer = link.register(Kind.SERVE, serving.pattern, wish)
         serving.number = link.correlation
-        async with asyncio.timeout(CONTROL_S):
+        async with _in_time():
             await answer
 
-    def _end(self, kind: Kind, number: int) -> None:
+    def _end(self, link: Link | None, kind: Kind, number: int) -> None:
         """Nobody waits for the broker's word that something has ended: after it nothing comes."""
-        link = self._link
         if link is not None:
             link.inboxes.pop(number, None)
             link.write(encode(Frame(kind, number, source=link.number)))
@@ -577,14 +637,14 @@ class Endpoint:
             if request.flags & ENVELOPE:
                 TRACE.set(request.envelope.trace)
             reply = handler(request)
-        except Exception as error:  # noqa: BLE001 - the boundary to the program's own code
-            self._refuse(link, request, error)
-        else:
             if type(reply) is bytes or not isawaitable(reply):
                 self._reply(link, request, reply)
             else:
                 task = self._tasks.create_task(self._answer_later(link, request, reply))
                 self._answering[request.source, request.correlation] = task
+                task.add_done_callback(partial(self._answered, link, request, reply))
+        except Exception as error:  # noqa: BLE001 - the boundary to the program's own code
+            self._refuse(link, request, error)
         if request.flags & ENVELOPE:
             TRACE.set("")
 
@@ -593,8 +653,17 @@ class Endpoint:
             self._reply(link, request, await reply)
         except Exception as error:  # noqa: BLE001 - the boundary to the program's own code
             self._refuse(link, request, error)
-        finally:
-            del self._answering[request.source, request.correlation]
+
+    def _answered(
+        self, link: Link, request: Request, reply: Awaitable[object], task: asyncio.Task[None]
+    ) -> None:
+        if iscoroutine(reply):
+            reply.close()  # cancelled before it began, it would be missed
+        key = request.source, request.correlation
+        if self._answering.get(key) is task:
+            del self._answering[key]
+            if task.cancelled():  # by the handler itself: somebody still waits
+                self._refuse(link, request, asyncio.CancelledError())
 
     def _handler(self, topic: str) -> Handler | None:
         """The best by the same rule by which the broker has chosen."""
@@ -618,26 +687,44 @@ class Endpoint:
         source, correlation = request.source, request.correlation
         link.write(HEADER.pack(size, REP, flags, 0, source, correlation) + body)
 
-    def _refuse(self, link: Link, request: Request, error: Exception) -> None:
+    def _refuse(self, link: Link, request: Request, error: BaseException) -> None:
         if isinstance(error, SymphonyError):
             record = error.record()
         else:
-            log.error("a request could not be answered", topic=request.topic, exc_info=error)
-            record = HandlerFailed(request.topic, type(error).__name__, str(error)).record()
-        frame = Frame(
-            Kind.ERR, request.correlation, request.topic, encode_body(record), request.source
-        )
+            log.error("a request could not be answered", topic=request.topic, error=error)
+            reason = str(error)[:MAX_REASON]
+            record = HandlerFailed(request.topic, type(error).__name__, reason).record()
+        body = encode_body(record)
+        if len(body) > link.max_frame // 2:
+            body = encode_body(FrameTooLarge(len(body), link.max_frame // 2).record())
+        frame = Frame(Kind.ERR, request.correlation, request.topic, body, request.source)
         link.write(encode(frame))
 
     def _withdrawn(self, link: Link, source: int, correlation: int) -> None:
-        task = self._answering.get((source, correlation))
+        task = self._answering.pop((source, correlation), None)
         if task is not None:
+            task.cancel()
+
+    def _give_up_answering(self) -> None:
+        """Nobody can be told the replies."""
+        answering, self._answering = self._answering, {}
+        for task in answering.values():
             task.cancel()
 
     def _kept(self, number: int) -> None:
         unkept = self._unkept.pop(number, None)
         if unkept is not None and not unkept.done.done():
             unkept.done.set_result(None)
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """What the broker alone has to do with; raises Silent if it does not."""
+    try:
+        async with asyncio.timeout(CONTROL_S):
+            yield
+    except TimeoutError as error:
+        raise Silent("the bus", CONTROL_S) from error
 
 
 def _rank(serving: _Serving) -> tuple[int, tuple[int, ...]]:
@@ -675,6 +762,7 @@ async def connect(
     name: str = "",
     capabilities: Iterable[str] = (),
     codec: Codec = Codec.MSGPACK,
+    types: MessageTypes | None = None,
     reconnect: Backoff | None = FOREVER,
     batch_delay_s: float = 0.0,
 ) -> AsyncIterator[Endpoint]:
@@ -682,7 +770,7 @@ async def connect(
 
     `name`, unlike any other on the bus, is how others see the endpoint; `capabilities` are what
     they may find it by. Bytes are sent as they are; any other payload in an envelope, written by
-    `codec`. When the connection breaks it is made again as `reconnect` says; None is never.
+    `codec` and named after its type if that is one of `types`. When the connection breaks it is made again as `reconnect` says; None is never.
     With `batch_delay_s` what is sent waits so long for more to go with it.
 
     Raises BadAddress, Unreachable, NameTaken, WrongVersion, and others that the broker says.
@@ -698,6 +786,7 @@ async def connect(
             parse_address(address),
             greeting,
             codec=codec,
+            types=MessageTypes() if types is None else types,
             reconnect=reconnect,
             batch_delay_s=batch_delay_s,
             tasks=tasks,

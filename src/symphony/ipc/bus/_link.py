@@ -61,8 +61,11 @@ PUB, REQ, REP, ERR, FOR = (
     int(Kind.FOR),
 )
 
-#: What waits for the end of the turn leaves at once when it is as large as this.
-BATCH_BYTES = 64 * 1024
+#: What waits for the end of the turn leaves at once when it is of so many parts (a message is two
+#: or three): few at first, so that the others have something to do while the rest is made, then
+#: twice as many each time, since a write costs as much as some messages.
+FIRST_PARTS = 48
+MOST_PARTS = 1024
 
 #: Topics whose text, or bytes, are remembered.
 MAX_TOPICS = 10_000
@@ -97,7 +100,7 @@ class Link(asyncio.Protocol):
         *,
         answer: Callable[[Link, Request], None],
         withdrawn: Callable[[Link, int, int], None],
-        kept: Callable[[int], None],
+        kept: Callable[[int, IpcError | None], None],
         ended: Callable[[Link, IpcError], None],
         batch_delay_s: float = 0.0,
     ) -> None:
@@ -112,7 +115,8 @@ class Link(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._missing = 0
         self._out: list[bytes] = []
-        self._flush_below = 0
+        self._scheduled = False
+        self._most = FIRST_PARTS
         self._time = self._loop.time
         self._new_future: Callable[[], asyncio.Future[Message]] = self._loop.create_future
         #: What precedes the body of requests that have so many seconds, by topic.
@@ -147,9 +151,11 @@ class Link(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send with whatever else is sent in this turn of the loop."""
         out = self._out
-        if not out:
+        if not self._scheduled:
             self._schedule()
         out.append(data)
+        if len(out) >= self._most:
+            self._flush_early()
 
     def publish(self, header: bytes, body: bytes) -> None:
         """Send a publication, `header` being all before its body. There must be credit for it:
@@ -157,12 +163,12 @@ class Link(asyncio.Protocol):
         self.frames -= 1
         self.size -= len(header) + len(body)
         out = self._out
-        if not out:
+        if not self._scheduled:
             self._schedule()
         out.append(header)
         out.append(body)
-        if self.size < self._flush_below:
-            self._flush()
+        if len(out) >= self._most:
+            self._flush_early()
 
     def hand_over(self, block: SharedBlock | None) -> bytes:
         """Pass a block on; the body of the frame that must now be sent for it. Empty if that
@@ -198,11 +204,13 @@ class Link(asyncio.Protocol):
         answer = self._new_future()
         self.awaited[correlation] = (answer, deadline, topic)
         out = self._out
-        if not out:
+        if not self._scheduled:
             self._schedule()
         out.append(PACK(size, REQ, flags, len(encoded), self.number, correlation))
         out.append(prepared)
         out.append(body)
+        if len(out) >= self._most:
+            self._flush_early()
         return answer
 
     def register(self, kind: Kind, pattern: str, body: bytes) -> asyncio.Future[Message]:
@@ -264,6 +272,9 @@ class Link(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+        elif self.side is not None:  # it came when the connection had gone
+            self.side.close()
+            self.side = None
 
     def give_up(self, error: IpcError) -> None:
         """The broker is of no more use, and why."""
@@ -271,17 +282,28 @@ class Link(asyncio.Protocol):
         self.abort()
 
     def _schedule(self) -> None:
+        self._scheduled = True
         if self._batch_delay_s:
             self._loop.call_later(self._batch_delay_s, self._flush)
         else:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        out = self._out
-        if out and self._transport is not None:
-            self._transport.write(b"".join(out))
-            out.clear()
-            self._flush_below = self.size - BATCH_BYTES
+        """The turn is over."""
+        self._scheduled = False
+        self._most = FIRST_PARTS
+        if self._out:
+            self._send()
+
+    def _flush_early(self) -> None:
+        """So much has gathered that the other side may as well begin with it."""
+        self._most = min(2 * self._most, MOST_PARTS)
+        self._send()
+
+    def _send(self) -> None:
+        if self._transport is not None:
+            self._transport.write(b"".join(self._out))
+            self._out.clear()
 
     def _prepare(self, topic: str, encoded: bytes, seconds: float) -> bytes:
         """What follows the header of a request: its deadline and topic."""
@@ -332,8 +354,10 @@ class Link(asyncio.Protocol):
             self.give_up(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        why = self._goodbye
         reason = "the broker closed it" if exc is None else str(exc)
-        error = self._goodbye or ConnectionLost(self._address, reason)
+        error = ConnectionLost(self._address, why.message.rstrip(".") if why else reason)
+        error.__cause__ = why
         self._transport = None
         if self.side is not None:
             self.side.close()
@@ -345,7 +369,7 @@ class Link(asyncio.Protocol):
                 answer.set_exception(error)
         self.awaited.clear()
         if not self._admitted.done():
-            self._admitted.set_exception(error)
+            self._admitted.set_exception(why or error)
         self.wake()
         if not self.closed.done():
             self.closed.set_result(None)
@@ -503,11 +527,14 @@ class Link(asyncio.Protocol):
         self.frames += frames
         self.size += size
         if frame.flags & SEQUENCE:
-            self._kept(frame.sequence)
+            self._kept(frame.sequence, None)
         self.wake()
 
     def _failed(self, frame: Frame) -> None:
-        error = error_from(decode_body(frame.body, ErrorRecord))
+        error = _error_in(frame.body)
+        if frame.flags & SEQUENCE:
+            self._kept(frame.sequence, error)
+            return
         waiting = self.awaited.pop(frame.correlation, None)
         if waiting is not None:
             if not waiting[0].done():
@@ -526,6 +553,14 @@ class Link(asyncio.Protocol):
             message = Message(frame.topic, frame.body, frame.source, flags, frame.sequence)
             self._deliver(inbox, message)
             inbox.arrived(self, 1, frame_size(frame), frame.sequence)
+
+
+def _error_in(body: bytes) -> IpcError:
+    """What another endpoint answers is no reason to leave the bus."""
+    try:
+        return error_from(decode_body(body, ErrorRecord))
+    except BadFrame as error:
+        return error
 
 
 def _nobody(message: Message) -> None:

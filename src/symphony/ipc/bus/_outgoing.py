@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from symphony.commons.errors import SymphonyError
-from symphony.ipc._errors import IpcError
 from symphony.ipc.bus._sharing import SharedRun
 from symphony.ipc.protocol._frames import Frame, Kind, encode, encode_body
 from symphony.ipc.transport._shared import SharedBlock
@@ -75,19 +74,25 @@ class Outgoing:
         member.out.append(data)
 
     def send_shared(self, member: Member, run: SharedRun) -> None:
-        """Hand the block over, and send the frame; inline to a member that cannot be handed it."""
+        """Hand the block over, and send the frame; inline to a member that cannot be handed it.
+        Raises FrameTooLarge, BadHandle if that cannot be either."""
         ticket = self._hand_over(member, run.block)
-        try:
-            self.send(member, run.under(ticket) if ticket else run.inline(member.max_frame))
-        except IpcError:
-            self.undeliverable += 1
+        self.send(member, run.under(ticket) if ticket else run.inline(member.max_frame))
 
     def answer(self, member: Member, correlation: int, message: object = None) -> None:
         """Say that what the member asked of the broker itself is done."""
         body = b"" if message is None else encode_body(message)
         self.send(member, encode(Frame(Kind.REP, correlation, "", body, member.number)))
 
-    def fail(self, member: Member, correlation: int, error: SymphonyError, topic: str = "") -> None:
+    def fail(
+        self,
+        member: Member,
+        correlation: int,
+        error: SymphonyError,
+        topic: str = "",
+        number: int = 0,
+    ) -> None:
+        """`number` is that of a message that was to be kept."""
         body = encode_body(error.record())
         self.send(member, encode(Frame(Kind.ERR, correlation, topic, body, member.number)))
 

@@ -7,7 +7,7 @@ can claim: an answer to a request that is not open to its sender goes nowhere.
 
 from __future__ import annotations
 
-from symphony.ipc._errors import BadFrame, LimitReached, NoResponder, ResponderGone
+from symphony.ipc._errors import BadFrame, IpcError, LimitReached, NoResponder, ResponderGone
 from symphony.ipc.bus._members import STRANGER, Health, Member, Serving
 from symphony.ipc.bus._outgoing import Outgoing
 from symphony.ipc.bus._sharing import SharedRun
@@ -44,7 +44,7 @@ class Requests:
 
     def ask(self, asker: Member, correlation: int, topic: bytes, frame: bytes) -> None:
         """Forward a request, or raise why nobody will answer it: NoResponder, LimitReached,
-        BadTopic; BadFrame if the correlation is in use."""
+        BadTopic, FrameTooLarge; BadFrame if the correlation is in use."""
         if correlation in asker.asked:
             raise BadFrame(f"request {correlation} is open already")
         if len(asker.asked) >= self._max_requests:
@@ -55,16 +55,16 @@ class Requests:
         if not route:
             raise NoResponder(topic.decode())
         responder = route[0].member if len(route) == 1 else self._least_busy(route)
+        if type(frame) is SharedRun:
+            self._outgoing.send_shared(responder, frame)
+        else:
+            if not responder.out:
+                self._outgoing.dirty.append(responder)
+            responder.out.append(frame)
         asker.asked[correlation] = responder
         responder.answering[asker.number, correlation] = asker
         responder.requests_in += 1
         self.opened += 1
-        if type(frame) is SharedRun:
-            self._outgoing.send_shared(responder, frame)
-            return
-        if not responder.out:
-            self._outgoing.dirty.append(responder)
-        responder.out.append(frame)
 
     def answer(self, responder: Member, asker: int, correlation: int, frame: bytes) -> bool:
         """Forward a reply or an error; False if it answers nothing that is open to its sender."""
@@ -77,12 +77,19 @@ class Requests:
         del member.asked[correlation]
         self.answered += 1
         if type(frame) is SharedRun:
-            self._outgoing.send_shared(member, frame)
+            self._answer_shared(member, correlation, frame)
             return True
         if not member.out:
             self._outgoing.dirty.append(member)
         member.out.append(frame)
         return True
+
+    def _answer_shared(self, asker: Member, correlation: int, frame: SharedRun) -> None:
+        """Some answer it must have, though this one may be too large for it."""
+        try:
+            self._outgoing.send_shared(asker, frame)
+        except IpcError as error:
+            self._outgoing.fail(asker, correlation, error)
 
     def cancel(self, asker: Member, correlation: int) -> None:
         """The asker no longer wants the answer; the responder is told."""

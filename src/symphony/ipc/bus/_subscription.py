@@ -75,10 +75,19 @@ class Subscription:
         self._last_handed = batch[-1].sequence
         return batch
 
-    def begin(self, link: Link, id_: int, position: int, epoch: str) -> None:
-        """The broker has granted it; what was used of an earlier credit no longer counts."""
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come."""
+        return self._over
+
+    def attach(self, link: Link, id_: int) -> None:
+        """Messages may come over the connection from now on, even before `begin`. What was used of
+        an earlier credit no longer counts."""
         self._link, self.id = link, id_
         self._coming = self._handed = self._used = (0, 0)
+
+    def begin(self, position: int, epoch: str) -> None:
+        """The broker has granted it."""
         if self._wish.after is not None or self._wish.durable:
             # From now on by position, also for one that began where the broker remembered.
             self._seen = max(self._seen, position)
@@ -97,16 +106,17 @@ class Subscription:
             self._spend(frames, size)
 
     def ended(self, error: IpcError | None) -> None:
-        """Nothing more will come: after what has come, iteration ends, or raises the error."""
-        self._over = True
-        self._error = error
-        self._wake()
+        """Nothing more will come: after what has come, iteration ends, or raises the error. The
+        first reason counts."""
+        if not self._over:
+            self._over = True
+            self._error = error
+            self._wake()
 
     def _finish_batch(self) -> None:
-        if self._handed != (0, 0):
-            frames, size = self._handed
-            self._handed = (0, 0)
-            self.position = self._last_handed or self.position
+        (frames, size), self._handed = self._handed, (0, 0)
+        if frames or self._last_handed > self.position:
+            self.position = max(self._last_handed, self.position)
             self._spend(frames, size)
 
     def _spend(self, frames: int, size: int) -> None:

@@ -79,6 +79,7 @@ class MessageTypes:
 
     def __init__(self) -> None:
         self._versions: dict[str, dict[int, MessageType]] = {}
+        self._by_struct: dict[type, MessageType] = {}
 
     def __iter__(self) -> Iterator[MessageType]:
         for versions in self._versions.values():
@@ -98,7 +99,12 @@ class MessageTypes:
             if reasons:
                 raise TypeRefused(new.name, new.version, reasons)
             versions[new.version] = new
+            self._by_struct[new.struct] = new
         return new
+
+    def of(self, payload: object) -> MessageType | None:
+        """The type that a payload's class was registered for, last if for several."""
+        return self._by_struct.get(type(payload))
 
     def lookup(self, name: str, version: int = 0) -> MessageType:
         """That version, or the newest; raises TypeUnknown."""

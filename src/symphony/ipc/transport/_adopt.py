@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar, cast
@@ -29,7 +30,7 @@ async def adopt_socket(
     with closed_on_error(sock):
         protocol = protocol_factory()
         sock.setblocking(False)
-    unix = sock.family == getattr(socket, "AF_UNIX", None)
+    unix = sys.platform != "win32" and sock.family == socket.AF_UNIX
     create = loop.create_unix_connection if unix else loop.create_connection
     with translated("The socket"):
         transport, _ = await settled(create(lambda: protocol, sock=sock))

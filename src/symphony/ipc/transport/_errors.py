@@ -62,7 +62,7 @@ class AddressInUse(IpcError):
 class ConnectionNotPermitted(IpcError):
     """The system, or our own care, forbids it: another user's socket, folder or process."""
 
-    code = "ipc.not_permitted"
+    code = "ipc.connection_not_permitted"
     category = Category.PERMISSION
 
     def __init__(self, address: str, reason: str, *, hint: str = "") -> None:

@@ -19,10 +19,6 @@ from symphony.ipc.transport._errors import AddressInUse, TransportUnavailable, t
 P = TypeVar("P", bound=asyncio.Protocol)
 
 
-class _Server(Protocol):
-    def close(self) -> None: ...
-
-
 class _PipeLoop(Protocol):
     """What asyncio's loop on Windows can do besides."""
 
@@ -32,7 +28,7 @@ class _PipeLoop(Protocol):
 
     async def start_serving_pipe(
         self, protocol_factory: Callable[[], asyncio.Protocol], address: str
-    ) -> list[_Server]: ...
+    ) -> list[asyncio.AbstractServer]: ...
 
 
 async def dial_pipe(

@@ -22,9 +22,12 @@ from symphony.ipc.transport._errors import BadHandle, TransportUnavailable
 
 #: Whether this system can share memory so. Elsewhere payloads go inline, in parts.
 SHARED_MEMORY = sys.platform == "linux"
-#: Payloads from this size on are quicker shared than written to a socket. Measured by
-#: bench/ipc_shared.py.
-SHARED_FROM = 64 * 1024
+#: Payloads from this size on are quicker shared than inline. It is what a Unix socket takes at once
+#: (net.core.wmem_default): less goes through in one piece, for which making, passing and mapping a
+#: block costs twice; more needs the other side to wake up and make room, again and again on each
+#: hop, and costs that more than twice. Measured by bench/ipc_shared.py; with asyncio's own loop,
+#: slower in each step, the two meet at 128 KiB already.
+SHARED_FROM = 208 * 1024
 
 _NAME = "symphony"
 _BLOCK_SIZE = 512  # of st_blocks, whatever the file system
@@ -92,14 +95,9 @@ def share(data: bytes | bytearray | memoryview) -> SharedBlock:
 def map_block(block: SharedBlock) -> memoryview:
     """The content, read-only; it lives as long as the view and its slices do.
 
-    Nothing that the sender does can make it fault or change. Raises BadHandle for anything but
-    a sealed block of just that size.
+    Nothing that the sender does can make it fault or change. Raises BadHandle, see `check_block`.
     """
-    if sys.platform != "linux":
-        raise _denied(OSError(_ABSENT))
-    fault = _fault(block)
-    if fault:
-        raise BadHandle(fault)
+    check_block(block)
     try:
         # Private, since older kernels refuse a shared mapping of what is sealed: nothing is
         # ever written, so nothing is copied. Populated, since faults cost more than that.
@@ -112,6 +110,19 @@ def map_block(block: SharedBlock) -> memoryview:
     except OSError as error:
         raise _denied(error) from error
     return memoryview(mapped)
+
+
+def check_block(block: SharedBlock) -> None:
+    """Raises BadHandle for anything but a sealed block of just that size, every page of it there.
+
+    What was found stays so. Whoever passes a block on without mapping it can thus tell its sender
+    from those who are to receive it.
+    """
+    if sys.platform != "linux":
+        raise _denied(OSError(_ABSENT))
+    fault = _fault(block)
+    if fault:
+        raise BadHandle(fault)
 
 
 def _fault(block: SharedBlock) -> str:

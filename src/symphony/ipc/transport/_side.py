@@ -17,6 +17,7 @@ import array
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from struct import Struct as Layout
@@ -42,7 +43,7 @@ STRANGER_S = 5.0
 
 _DESCRIPTOR_BYTES = array.array("i").itemsize
 #: Room for more descriptors than may come, so that none is left over unseen.
-_ANCILLARY_BYTES = socket.CMSG_SPACE(8 * _DESCRIPTOR_BYTES) if hasattr(socket, "CMSG_SPACE") else 0
+_ANCILLARY_BYTES = 0 if sys.platform == "win32" else socket.CMSG_SPACE(8 * _DESCRIPTOR_BYTES)
 _WELCOME = b"\x01"
 
 

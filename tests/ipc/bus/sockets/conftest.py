@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-
 from tests.ipc.bus.sockets.party import OpenPeer, Peer, Run, start_peer
 
 

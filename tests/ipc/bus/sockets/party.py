@@ -13,8 +13,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from symphony.ipc import Endpoint, Frame, FrameParser, Kind, Message, Subscription, encode
-from symphony.ipc import encode_body
+from symphony.ipc import (
+    Endpoint,
+    Frame,
+    FrameParser,
+    Kind,
+    Message,
+    Subscription,
+    encode,
+    encode_body,
+)
 from symphony.ipc.protocol._control import Greeting
 
 T = TypeVar("T")

@@ -26,9 +26,7 @@ async def told() -> str:
 
 async def broker(address: str, options: dict[str, Any]) -> None:
     kept = options.pop("log", None)
-    async with open_broker(
-        [address], BusConfig(**options), log_path=Path(kept) if kept else None
-    ):
+    async with open_broker([address], BusConfig(**options), log_path=Path(kept) if kept else None):
         say("ready")
         await told()
 

@@ -1,0 +1,304 @@
+"""What an endpoint is when the broker goes away, and when it is there again."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from tests.ipc.bus.sockets.party import OpenPeer, Run, count_up, number_in, take_numbers, until
+
+from symphony.commons.backoff import Backoff
+from symphony.ipc import (
+    Action,
+    ConnectionLost,
+    Frame,
+    Kind,
+    NotPermitted,
+    Request,
+    RequestTimeout,
+    connect,
+    encode,
+    encode_body,
+    open_broker,
+)
+from symphony.ipc.protocol._control import Admission
+
+SOON = Backoff(initial=0.005, factor=1.0, ceiling=0.005, attempts=None)
+
+
+WELCOME = encode(
+    Frame(
+        Kind.WELCOME,
+        body=encode_body(
+            Admission(
+                version=1,
+                source=1,
+                max_frame=65536,
+                credit_frames=10,
+                credit_bytes=65536,
+                max_requests=10,
+                heartbeat_s=1.0,
+            )
+        ),
+        source=1,
+    )
+)
+
+
+def echo(request: Request) -> bytes:
+    return request.body
+
+
+def test_subscriptions_and_served_topics_are_there_again(address: str, run: Run) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(AsyncExitStack())
+            await first.enter_async_context(open_broker([address]))
+            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            two = await stack.enter_async_context(connect(address, name="two", reconnect=SOON))
+            found: list[bytes] = []
+            iterated = await stack.enter_async_context(one.subscribe("a.*"))
+            await stack.enter_async_context(
+                one.subscribe("a.>", lambda message: found.append(message.body))
+            )
+            await stack.enter_async_context(one.serve("echo", echo))
+            await two.publish("a.b", b"before")
+            assert [message.body for message in await anext(iterated)] == [b"before"]
+            await first.aclose()
+
+            broker = await stack.enter_async_context(open_broker([address]))
+            assert (await two.request("echo", b"after")).body == b"after"
+            await two.publish("a.b", b"after")
+            assert [message.body for message in await anext(iterated)] == [b"after"]
+            assert found == [b"before", b"after"]
+            (info,) = (each for each in broker.endpoints() if each.name == "one")
+            assert len(info.subscriptions) == 2
+            assert len(info.servings) == 1
+
+    run(main())
+
+
+def test_requests_and_publications_wait_for_the_broker(address: str, run: Run) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(AsyncExitStack())
+            await first.enter_async_context(open_broker([address]))
+            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            two = await stack.enter_async_context(connect(address, name="two", reconnect=SOON))
+            await stack.enter_async_context(one.serve("echo", echo))
+            subscription = await stack.enter_async_context(one.subscribe("numbers"))
+            await first.aclose()
+            await until(lambda: not two.try_publish("numbers", b"gone"))
+
+            asked = asyncio.create_task(two.request("echo", b"hello"))
+            published = asyncio.create_task(count_up(two, "numbers", range(10)))
+            listened = asyncio.create_task(take_numbers(subscription, 1))
+            with pytest.raises(RequestTimeout):
+                await two.request("echo", b"", timeout_s=0.01)
+            assert not asked.done()
+            assert not published.done()
+            await stack.enter_async_context(open_broker([address]))
+            await published
+            # Who asks before the responder is back is told so at once, and may ask again.
+            await asyncio.wait([asked])
+            listened.cancel()
+            await asyncio.wait([listened])
+
+    run(main())
+
+
+def test_what_was_asked_and_not_answered_fails_at_once(
+    address: str, open_peer: OpenPeer, run: Run
+) -> None:
+    async def main() -> None:
+        asked = asyncio.Event()
+
+        async def hang(request: Request) -> bytes:
+            asked.set()
+            await asyncio.Event().wait()
+            return b""
+
+        async with (
+            open_peer("broker") as broker,
+            connect(address, name="asker", reconnect=SOON) as asker,
+            connect(address, name="responder", reconnect=SOON) as responder,
+            responder.serve("hang", hang),
+        ):
+            request = asyncio.create_task(asker.request("hang", timeout_s=0))
+            await asked.wait()
+            await broker.kill()
+            with pytest.raises(ConnectionLost):
+                await request
+
+    run(main())
+
+
+def test_without_reconnection_everything_ends_with_the_connection(address: str, run: Run) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(AsyncExitStack())
+            await first.enter_async_context(open_broker([address]))
+            one = await stack.enter_async_context(connect(address, reconnect=None))
+            subscription = await stack.enter_async_context(one.subscribe("a"))
+            listened = asyncio.create_task(anext(subscription))
+            await first.aclose()
+            for attempt in (listened, one.request("a"), one.publish("a"), one.publish_kept("a")):
+                with pytest.raises(Exception, match="shutting down"):
+                    await attempt
+            with pytest.raises(Exception, match="shutting down"):
+                async with one.subscribe("b"):
+                    pass
+            assert not one.try_publish("a")
+
+    run(main())
+
+
+def test_an_endpoint_can_be_closed_while_the_broker_is_away(address: str, run: Run) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(5):
+            async with open_broker([address]):
+                one = connect(address, reconnect=SOON)
+                endpoint = await one.__aenter__()
+            await until(lambda: not endpoint.try_publish("a"))
+            await one.__aexit__(None, None, None)
+        with pytest.raises(ConnectionLost):
+            await endpoint.request("a")
+
+    run(main())
+
+
+def test_a_connection_that_is_lost_as_soon_as_it_is_made_is_made_again(
+    path: Path, address: str, run: Run
+) -> None:
+    """The welcome and the end arrive in one turn of the loop."""
+    connections = 0
+
+    async def welcome_and_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.read(65536)
+        writer.write(WELCOME)
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_unix_server(welcome_and_leave, path)
+        async with server, asyncio.timeout(5):
+            with pytest.raises(ConnectionLost):
+                async with connect(address, reconnect=SOON):
+                    await until(lambda: connections > 3)
+                    raise ConnectionLost(address, "enough")
+
+    run(main())
+
+
+def test_a_subscription_that_ends_while_it_is_restored_leaves_nothing_behind(
+    address: str, run: Run
+) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(AsyncExitStack())
+            await first.enter_async_context(open_broker([address]))
+            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            subscribed = AsyncExitStack()
+            served = AsyncExitStack()
+            # Only one of many is likely to be at the broker when the block ends.
+            for number in range(200):
+                await subscribed.enter_async_context(one.subscribe(f"a.{number}"))
+            for number in range(200):
+                await served.enter_async_context(one.serve(f"a.{number}", echo))
+            await first.aclose()
+            broker = await stack.enter_async_context(open_broker([address]))
+            await until(lambda: broker.stats().subscriptions > 20)
+            await subscribed.aclose()
+            await until(lambda: broker.stats().servings > 20)
+            await served.aclose()
+            await until(lambda: one.try_publish("a"))
+            await one.stats()
+            assert broker.stats().subscriptions == 0
+            assert broker.stats().servings == 0
+
+    run(main())
+
+
+def test_a_subscription_that_was_drained_is_not_set_up_again(address: str, run: Run) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(AsyncExitStack())
+            await first.enter_async_context(open_broker([address]))
+            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            subscription = await stack.enter_async_context(one.subscribe("a"))
+            await one.drain(subscription)
+            await first.aclose()
+            broker = await stack.enter_async_context(open_broker([address]))
+            await until(lambda: one.try_publish("a"))
+            assert broker.stats().subscriptions == 0
+
+    run(main())
+
+
+def test_a_topic_that_may_no_longer_be_served_does_not_keep_the_endpoint_away(
+    address: str, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_serving(endpoint: str, action: Action, topic: str) -> bool:
+        return action is not Action.SERVE
+
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(AsyncExitStack())
+            await first.enter_async_context(open_broker([address]))
+            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            subscription = await stack.enter_async_context(one.subscribe("a"))
+            await stack.enter_async_context(one.serve("a", echo))
+            await first.aclose()
+            await stack.enter_async_context(open_broker([address], permit=no_serving))
+            await until(lambda: one.try_publish("a", b"\0\0\0\1"))
+            assert [number_in(message) for message in await anext(subscription)] == [1]
+
+    run(main())
+    assert any("may not serve" in str(record.__dict__.get("facts")) for record in caplog.records)
+
+
+def test_a_subscription_that_is_refused_when_restored_ends_with_the_reason(
+    address: str, run: Run
+) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(AsyncExitStack())
+            await first.enter_async_context(open_broker([address]))
+            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            subscription = await stack.enter_async_context(one.subscribe("a"))
+            await first.aclose()
+            permit = lambda endpoint, action, topic: topic != "a"  # noqa: E731
+            await stack.enter_async_context(open_broker([address], permit=permit))
+            with pytest.raises(NotPermitted):
+                await anext(subscription)
+            await one.stats()
+
+    run(main())
+
+
+def test_a_broker_that_hangs_is_given_up_and_found_again(
+    address: str, open_peer: OpenPeer, run: Run
+) -> None:
+    async def main() -> None:
+        async with (
+            open_peer("broker", heartbeat_s=0.05) as broker,
+            connect(address, name="one", reconnect=SOON) as one,
+            connect(address, name="two", reconnect=SOON) as two,
+            one.serve("echo", echo),
+        ):
+            assert (await two.request("echo", b"before")).body == b"before"
+            broker.stop()
+            with pytest.raises((ConnectionLost, RequestTimeout)):
+                await two.request("echo", b"lost", timeout_s=10)
+            broker.go_on()
+            while True:
+                try:
+                    assert (await two.request("echo", b"after")).body == b"after"
+                except ConnectionLost:
+                    continue
+                break
+
+    run(main())
