@@ -18,11 +18,8 @@ from symphony.ipc.transport._pipes import adopt_pipes
 from symphony.testing._transports import (
     CONNECTION_CHECKS,
     LISTENER_CHECKS,
-    Ends,
-    ListeningWire,
-    ProtocolFactory,
-    Wire,
 )
+from symphony.testing._wires import Ends, ListeningWire, ProtocolFactory, Wire
 
 RunLoop = Callable[[Coroutine[None, None, None]], None]
 

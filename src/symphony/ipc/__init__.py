@@ -79,25 +79,77 @@ if TYPE_CHECKING:
         ServingInfo,
         SubscriptionInfo,
     )
+    from symphony.ipc.bus._rpc import JsonRpcBridge
     from symphony.ipc.bus._subscription import Subscription
     from symphony.ipc.bus._topics import check_pattern, check_topic, matches
+    from symphony.ipc.bus._trace import TRACE, next_trace
     from symphony.ipc.protocol._codecs import opened, seal
     from symphony.ipc.protocol._control import Policy
     from symphony.ipc.protocol._envelope import Codec, Envelope
-    from symphony.ipc.protocol._errors import MessageInvalid
+    from symphony.ipc.protocol._errors import (
+        MessageInvalid,
+        SchemaMismatch,
+        TypeRefused,
+        TypeUnknown,
+    )
+    from symphony.ipc.protocol._jsonrpc import HeaderFraming, JsonRpcSession, LineFraming
     from symphony.ipc.protocol._pretty import pretty
-    from symphony.ipc.transport._listen import dial, listen
+    from symphony.ipc.protocol._types import MessageType, MessageTypes
+    from symphony.ipc.transport._address import (
+        Address,
+        MemoryAddress,
+        PipeAddress,
+        StdioAddress,
+        TcpAddress,
+        UnixAddress,
+        parse_address,
+    )
+    from symphony.ipc.transport._adopt import adopt_socket
+    from symphony.ipc.transport._errors import (
+        AddressInUse,
+        BadAddress,
+        BadHandle,
+        ConnectionNotPermitted,
+        PoolClosed,
+        TransportFailed,
+        TransportUnavailable,
+        Unreachable,
+    )
+    from symphony.ipc.transport._identity import Peer, identify
+    from symphony.ipc.transport._listen import Listener, dial, listen
+    from symphony.ipc.transport._pipes import adopt_pipes
+    from symphony.ipc.transport._pool import Pool
+    from symphony.ipc.transport._shared import SharedBlock, map_block, share
+    from symphony.ipc.transport._side import SideChannel, dial_side, listen_side
+    from symphony.ipc.transport._stdio import Child, open_child, stdio
     from symphony.ipc.transport._streams import Channel, open_channel
 
 #: Where the names are that are imported on first use.
 _LATER = {
-    "bus._access": ("Action", "Permit", "allow_all"),
-    "bus._broker": ("Broker", "open_broker"),
+    "bus._access": (
+        "Action",
+        "Permit",
+        "allow_all",
+    ),
+    "bus._broker": (
+        "Broker",
+        "open_broker",
+    ),
     "bus._config": ("BusConfig",),
-    "bus._endpoint": ("Endpoint", "connect"),
-    "bus._errors": ("BadFilter", "BadTopic", "ResumeGap"),
+    "bus._endpoint": (
+        "Endpoint",
+        "connect",
+    ),
+    "bus._errors": (
+        "BadFilter",
+        "BadTopic",
+        "ResumeGap",
+    ),
     "bus._log": ("LogLimits",),
-    "bus._message": ("Message", "Request"),
+    "bus._message": (
+        "Message",
+        "Request",
+    ),
     "bus._reports": (
         "BusStats",
         "DeadLetter",
@@ -106,15 +158,92 @@ _LATER = {
         "ServingInfo",
         "SubscriptionInfo",
     ),
+    "bus._rpc": ("JsonRpcBridge",),
     "bus._subscription": ("Subscription",),
-    "bus._topics": ("check_pattern", "check_topic", "matches"),
-    "protocol._codecs": ("opened", "seal"),
+    "bus._topics": (
+        "check_pattern",
+        "check_topic",
+        "matches",
+    ),
+    "bus._trace": (
+        "TRACE",
+        "next_trace",
+    ),
+    "protocol._codecs": (
+        "opened",
+        "seal",
+    ),
     "protocol._control": ("Policy",),
-    "protocol._envelope": ("Codec", "Envelope"),
-    "protocol._errors": ("MessageInvalid",),
+    "protocol._envelope": (
+        "Codec",
+        "Envelope",
+    ),
+    "protocol._errors": (
+        "MessageInvalid",
+        "SchemaMismatch",
+        "TypeRefused",
+        "TypeUnknown",
+    ),
+    "protocol._jsonrpc": (
+        "HeaderFraming",
+        "JsonRpcSession",
+        "LineFraming",
+    ),
     "protocol._pretty": ("pretty",),
-    "transport._listen": ("dial", "listen"),
-    "transport._streams": ("Channel", "open_channel"),
+    "protocol._types": (
+        "MessageType",
+        "MessageTypes",
+    ),
+    "transport._address": (
+        "Address",
+        "MemoryAddress",
+        "PipeAddress",
+        "StdioAddress",
+        "TcpAddress",
+        "UnixAddress",
+        "parse_address",
+    ),
+    "transport._adopt": ("adopt_socket",),
+    "transport._errors": (
+        "AddressInUse",
+        "BadAddress",
+        "BadHandle",
+        "ConnectionNotPermitted",
+        "PoolClosed",
+        "TransportFailed",
+        "TransportUnavailable",
+        "Unreachable",
+    ),
+    "transport._identity": (
+        "Peer",
+        "identify",
+    ),
+    "transport._listen": (
+        "Listener",
+        "dial",
+        "listen",
+    ),
+    "transport._pipes": ("adopt_pipes",),
+    "transport._pool": ("Pool",),
+    "transport._shared": (
+        "SharedBlock",
+        "map_block",
+        "share",
+    ),
+    "transport._side": (
+        "SideChannel",
+        "dial_side",
+        "listen_side",
+    ),
+    "transport._stdio": (
+        "Child",
+        "open_child",
+        "stdio",
+    ),
+    "transport._streams": (
+        "Channel",
+        "open_channel",
+    ),
 }
 _HOMES = {name: module for module, names in _LATER.items() for name in names}
 
@@ -122,9 +251,14 @@ __all__ = (
     "MAX_FRAME",
     "PART_SIZE",
     "PROTOCOL",
+    "TRACE",
     "Action",
+    "Address",
+    "AddressInUse",
+    "BadAddress",
     "BadFilter",
     "BadFrame",
+    "BadHandle",
     "BadTopic",
     "BlockingChannel",
     "Broker",
@@ -133,8 +267,10 @@ __all__ = (
     "BusStats",
     "Channel",
     "ChannelClosed",
+    "Child",
     "Codec",
     "ConnectionLost",
+    "ConnectionNotPermitted",
     "DeadLetter",
     "Endpoint",
     "EndpointInfo",
@@ -145,23 +281,35 @@ __all__ = (
     "FrameParser",
     "FrameTooLarge",
     "HandlerFailed",
+    "HeaderFraming",
     "Hello",
     "IpcError",
+    "JsonRpcBridge",
+    "JsonRpcSession",
     "Kind",
     "LimitReached",
+    "LineFraming",
+    "Listener",
     "Load",
     "LogLevel",
     "LogLimits",
     "LogLine",
+    "MemoryAddress",
     "Message",
     "MessageInvalid",
+    "MessageType",
+    "MessageTypes",
     "NameTaken",
     "NoResponder",
     "NotKept",
     "NotPermitted",
     "PartRead",
+    "Peer",
     "Permit",
+    "PipeAddress",
     "Policy",
+    "Pool",
+    "PoolClosed",
     "Progress",
     "ReadPart",
     "Request",
@@ -171,31 +319,53 @@ __all__ = (
     "ResumeGap",
     "Run",
     "RunResult",
+    "SchemaMismatch",
     "SecretRequest",
     "ServingInfo",
+    "SharedBlock",
+    "SideChannel",
     "Silent",
     "SlowReader",
+    "StdioAddress",
     "Subscription",
     "SubscriptionInfo",
+    "TcpAddress",
     "Topic",
+    "TransportFailed",
+    "TransportUnavailable",
+    "TypeRefused",
+    "TypeUnknown",
+    "UnixAddress",
+    "Unreachable",
     "Welcome",
     "WritePart",
     "WrongVersion",
+    "adopt_pipes",
+    "adopt_socket",
     "allow_all",
     "check_pattern",
     "check_topic",
     "connect",
     "decode_body",
     "dial",
+    "dial_side",
     "encode",
     "encode_body",
+    "identify",
     "listen",
+    "listen_side",
+    "map_block",
     "matches",
+    "next_trace",
     "open_broker",
     "open_channel",
+    "open_child",
     "opened",
+    "parse_address",
     "pretty",
     "seal",
+    "share",
+    "stdio",
 )
 
 

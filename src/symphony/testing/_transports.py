@@ -16,24 +16,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
 from struct import Struct as Layout
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar
 
 from symphony.commons.errors import Category, SymphonyError
+from symphony.testing._wires import CHUNK, ListeningWire, ProtocolFactory, Recorder, Wire
 
 A = TypeVar("A")
-ProtocolFactory: TypeAlias = Callable[[], asyncio.Protocol]
-Ends: TypeAlias = tuple[asyncio.Transport, asyncio.Transport]
 
 TIME_LIMIT_S = 50
 SMALL_WRITES = 100_000
 LARGE = 16 * 1024 * 1024
-CHUNK = 16 * 1024
 #: A writer that was not told to pause by then has a buffer without bounds.
 MORE_THAN_SYSTEMS_HOLD = 64 * 1024 * 1024
 MANY = 100
@@ -43,122 +40,6 @@ PERIOD = 65_537
 
 class Nonconformant(AssertionError):
     """A promise that the transport under test did not keep."""
-
-
-class Wire(Protocol):
-    """A transport under test."""
-
-    def pair(
-        self, left: ProtocolFactory, right: ProtocolFactory
-    ) -> AbstractAsyncContextManager[Ends]:
-        """Two connected ends, which are ended in the block."""
-        ...
-
-
-class ListeningWire(ABC, Generic[A]):
-    """A transport under test that has addresses."""
-
-    @abstractmethod
-    def listen(self, protocol_factory: ProtocolFactory) -> AbstractAsyncContextManager[A]:
-        """Accept connections for the length of a block, and say where."""
-
-    @abstractmethod
-    async def dial(
-        self, address: A, protocol_factory: ProtocolFactory
-    ) -> tuple[asyncio.Transport, asyncio.Protocol]:
-        """Connect, or raise a SymphonyError of category UNAVAILABLE."""
-
-    @asynccontextmanager
-    async def pair(self, left: ProtocolFactory, right: ProtocolFactory) -> AsyncIterator[Ends]:
-        accepted: asyncio.Queue[asyncio.Transport] = asyncio.Queue()
-        async with self.listen(lambda: _Announced(right, accepted)) as address:
-            ours, _ = await self.dial(address, left)
-            yield ours, await accepted.get()
-
-
-class _Announced(asyncio.Protocol):
-    """Tells of a connection that was accepted, and makes way for its protocol."""
-
-    def __init__(
-        self, protocol_factory: ProtocolFactory, accepted: asyncio.Queue[asyncio.Transport]
-    ) -> None:
-        self._factory = protocol_factory
-        self._accepted = accepted
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        protocol = self._factory()
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        self._accepted.put_nowait(cast(asyncio.Transport, transport))
-
-
-class Recorder(asyncio.Protocol):
-    """Notes what it hears, and what it should not have heard."""
-
-    def __init__(self, *, keep_open: bool = False) -> None:
-        self.received = bytearray()
-        self.transport: asyncio.Transport
-        self.made = 0
-        self.ended = False
-        self.paused = False
-        self.losses: list[Exception | None] = []
-        self.faults: list[str] = []
-        self._keep_open = keep_open
-        self._changed = asyncio.Event()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self.made += 1
-        self._note("connection_made twice" if self.made > 1 else "")
-
-    def data_received(self, data: bytes) -> None:
-        self.received += data
-        fault = "an empty data_received" if not data else ""
-        self._note("data after the end" if self.ended else fault)
-
-    def eof_received(self) -> bool:
-        fault = "eof_received twice" if self.ended else ""
-        self.ended = True
-        self._note(fault)
-        return self._keep_open
-
-    def pause_writing(self) -> None:
-        fault = "pause_writing twice in a row" if self.paused else ""
-        self.paused = True
-        self._note(fault)
-
-    def resume_writing(self) -> None:
-        fault = "" if self.paused else "resume_writing without pause_writing"
-        self.paused = False
-        self._note(fault)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.losses.append(exc)
-        self._changed.set()
-
-    def _note(self, fault: str) -> None:
-        if not self.made:
-            self.faults.append("a call before connection_made")
-        if self.losses:
-            self.faults.append("a call after connection_lost")
-        if fault:
-            self.faults.append(fault)
-        self._changed.set()
-
-    async def until(self, condition: Callable[[Recorder], bool]) -> None:
-        """Wait until what was heard meets the condition."""
-        while not condition(self):
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def until_lost(self) -> None:
-        await self.until(lambda self: bool(self.losses))
-
-    async def send(self, data: bytes) -> None:
-        """Write in chunks, waiting whenever told to pause."""
-        for at in range(0, len(data), CHUNK):
-            await self.until(lambda self: not self.paused)
-            self.transport.write(data[at : at + CHUNK])
 
 
 def _require(truth: object, promise: str) -> None:
@@ -173,7 +54,7 @@ async def _met(
     """Two recorders that are connected; at the end, whatever happened, each has heard one end."""
     left = Recorder(keep_open=left_keeps_open)
     right = Recorder(keep_open=right_keeps_open)
-    async with asyncio.timeout(TIME_LIMIT_S):
+    async with asyncio.timeout(TIME_LIMIT_S), _reported() as reported:
         async with wire.pair(lambda: left, lambda: right), _ended(left, right):
             _require(left.made and right.made, "connected ends have heard connection_made")
             yield left, right
@@ -181,6 +62,20 @@ async def _met(
         for end in (left, right):
             _require(len(end.losses) == 1, f"connection_lost comes once, not {len(end.losses)}x")
             _require(not end.faults, f"the order of calls: {', '.join(end.faults)}")
+    _require(not reported, f"nothing goes wrong unseen: {reported}")
+
+
+@asynccontextmanager
+async def _reported() -> AsyncIterator[list[object]]:
+    """The errors that nobody but the event loop has heard of."""
+    errors: list[object] = []
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: errors.append(context.get("exception")))
+    try:
+        yield errors
+    finally:
+        loop.set_exception_handler(before)
 
 
 @asynccontextmanager
@@ -203,7 +98,7 @@ async def _turns(count: int) -> None:
 
 def _pattern(size: int) -> bytes:
     """Bytes that show it if a part is lost, doubled or moved: no buffer has a period's size."""
-    period = Random(0).randbytes(PERIOD)
+    period = Random(0).randbytes(PERIOD)  # noqa: S311 - a pattern, no secret
     return (period * (size // PERIOD + 1))[:size]
 
 
@@ -247,10 +142,11 @@ async def check_lines_are_joined_in_order(wire: Wire) -> None:
 async def check_half_close(wire: Wire) -> None:
     async with _met(wire, right_keeps_open=True) as (left, right):
         _require(left.transport.can_write_eof(), "write_eof is possible")
-        left.transport.write(b"question")
+        question = _pattern(LARGE // 8)
+        left.transport.write(question)
         left.transport.write_eof()
         await right.until(lambda end: end.ended)
-        _require(right.received == b"question", "all data comes before eof_received")
+        _require(right.received == question, "all data comes before eof_received")
         _require(not right.losses, "eof_received that returns True keeps the other way open")
         await right.send(_pattern(4 * CHUNK))
         right.transport.close()
@@ -364,21 +260,15 @@ async def check_a_failing_protocol_loses_its_connection(wire: Wire) -> None:
         def data_received(self, data: bytes) -> None:
             raise RuntimeError("a bug in the protocol")
 
-    reported: list[object] = []
-    loop = asyncio.get_running_loop()
-    before = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _, context: reported.append(context.get("exception")))
     left, right = Recorder(), Failing()
-    try:
-        async with (
-            asyncio.timeout(TIME_LIMIT_S),
-            wire.pair(lambda: left, lambda: right),
-            _ended(left, right),
-        ):
-            left.transport.write(b"x")
-            await right.until_lost()
-    finally:
-        loop.set_exception_handler(before)
+    async with (
+        asyncio.timeout(TIME_LIMIT_S),
+        _reported() as reported,
+        wire.pair(lambda: left, lambda: right),
+        _ended(left, right),
+    ):
+        left.transport.write(b"x")
+        await right.until_lost()
     _require(
         any(isinstance(error, RuntimeError) for error in reported), "a failing protocol is reported"
     )

@@ -16,7 +16,7 @@ from symphony.ipc.transport._errors import AddressInUse, Unreachable
 from symphony.ipc.transport._identity import identify
 from symphony.ipc.transport._listen import dial, listen
 from symphony.ipc.transport._memory import CAPACITY, READ_SIZE, memory_pair
-from symphony.testing._transports import Recorder
+from symphony.testing._wires import Recorder
 
 Run: TypeAlias = Callable[[Coroutine[None, None, None]], None]
 

@@ -11,7 +11,7 @@ import pytest
 from symphony.ipc.transport._errors import TransportFailed, TransportUnavailable
 from symphony.ipc.transport._identity import NOBODY, identify
 from symphony.ipc.transport._pipes import PipeTransport, adopt_pipes
-from symphony.testing._transports import Recorder
+from symphony.testing._wires import Recorder
 
 Run: TypeAlias = Callable[[Coroutine[None, None, None]], None]
 

@@ -13,7 +13,7 @@ import pytest
 from symphony.commons.files import FileMissing, FileNotPermitted
 from symphony.ipc.transport._identity import identify
 from symphony.ipc.transport._stdio import open_child
-from symphony.testing._transports import Recorder
+from symphony.testing._wires import Recorder
 
 Run: TypeAlias = Callable[[Coroutine[None, None, None]], None]
 

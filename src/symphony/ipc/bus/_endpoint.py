@@ -90,7 +90,7 @@ GOODBYE_S = 1.0
 MISSED = 3
 
 #: Characters of what a handler's exception says.
-MAX_REASON = 4096
+MAX_REASON = 512
 
 #: Topics whose bytes, or handlers, are remembered.
 MAX_TOPICS = 10_000
@@ -101,14 +101,16 @@ log = get_logger("ipc.bus")
 
 
 class _Serving:
-    """A pattern that is served; `number` is the correlation that it was announced under last."""
+    """A pattern that is served; `number` is the correlation that it was announced under last, and
+    `link` where."""
 
-    __slots__ = ("handler", "number", "over", "pattern", "priority")
+    __slots__ = ("handler", "link", "number", "over", "pattern", "priority")
 
     def __init__(self, pattern: str, handler: Handler, priority: int) -> None:
         self.pattern = pattern
         self.handler = handler
         self.priority = priority
+        self.link: Link | None = None
         self.number = 0
         self.over = False
 
@@ -150,7 +152,7 @@ class Endpoint:
         self._waiters: list[asyncio.Future[None]] = []
         self._topics: dict[str, bytes] = {}
         #: The header of the last publication, which the next of its topic and size begins with.
-        self._last_topic, self._last_size, self._last_flags, self._last_header = "", 0, 0, b""
+        self._last_topic, self._last_size, self._last_flags, self._last_header = "", -1, 0, b""
         self._subscriptions: list[Subscription] = []
         self._servings: list[_Serving] = []
         self._answering: dict[tuple[int, int], asyncio.Task[None]] = {}
@@ -304,7 +306,7 @@ class Endpoint:
         finally:
             self._subscriptions.remove(subscription)
             subscription.ended(None)
-            self._end(self._link, Kind.UNSUB, subscription.id)
+            self._end(subscription.link, Kind.UNSUB, subscription.id)
 
     async def drain(self, subscription: Subscription) -> None:
         """Have nothing new sent to the subscription, and wait until what was is here. Go on
@@ -312,9 +314,10 @@ class Endpoint:
 
         Raises ConnectionLost; what was on its way is lost then.
         """
-        link = self._link
-        if link is None or subscription.over:
+        link = subscription.link
+        if link is None or link is not self._link or subscription.over:
             subscription.ended(None)
+            self._end(link, Kind.UNSUB, subscription.id)
             return
         under_way = link.awaited.get(subscription.id)
         answer = under_way[0] if under_way else link.control(Kind.DRAIN, subscription.id)
@@ -346,7 +349,7 @@ class Endpoint:
             self._servings.remove(serving)
             self._handlers.clear()
             serving.over = True
-            self._end(self._link, Kind.UNSERVE, serving.number)
+            self._end(serving.link, Kind.UNSERVE, serving.number)
 
     # The connection.
 
@@ -380,8 +383,6 @@ class Endpoint:
                 self._admission = await link.admitted(encode_body(self._greeting))
                 link.side = await self._open_side(link, self._admission)
             await self._restore(link)
-            if link.closed.done():
-                raise ConnectionLost(str(self._address), "it broke at once")
         except BaseException:
             link.abort()
             raise
@@ -419,6 +420,8 @@ class Endpoint:
                 await self._restore_serving(link, serving)
         for number, unkept in tuple(self._unkept.items()):
             self._send_unkept(link, number, unkept)
+        if link.closed.done():
+            raise ConnectionLost(str(self._address), "it broke at once")
 
     async def _restore_subscription(self, link: Link, subscription: Subscription) -> None:
         try:
@@ -427,8 +430,6 @@ class Endpoint:
             raise
         except IpcError as error:
             subscription.ended(error)
-        if subscription.over:  # its block has ended meanwhile, when the broker could not be told
-            self._end(link, Kind.UNSUB, subscription.id)
 
     async def _restore_serving(self, link: Link, serving: _Serving) -> None:
         try:
@@ -436,9 +437,7 @@ class Endpoint:
         except (ConnectionLost, Silent):
             raise
         except IpcError as error:
-            log.error("a topic is no longer served", pattern=serving.pattern, error=error)
-        if serving.over:
-            self._end(link, Kind.UNSERVE, serving.number)
+            log.warning("a topic is no longer served", pattern=serving.pattern, error=error)
 
     async def _stay(self) -> None:
         """Watch over the connection, and make another when it is gone."""
@@ -480,7 +479,7 @@ class Endpoint:
             return
         self._link = None
         self._failure = error
-        self._last_topic = ""
+        self._last_size = -1
         if not self._closing:
             log.info("the connection to the bus is gone", endpoint=self.name, error=error)
 
@@ -615,7 +614,7 @@ class Endpoint:
     async def _begin_serving(self, link: Link, serving: _Serving) -> None:
         wish = encode_body(Serve(priority=serving.priority))
         answer = link.register(Kind.SERVE, serving.pattern, wish)
-        serving.number = link.correlation
+        serving.link, serving.number = link, link.correlation
         async with _in_time():
             await answer
 
@@ -711,10 +710,14 @@ class Endpoint:
         for task in answering.values():
             task.cancel()
 
-    def _kept(self, number: int) -> None:
+    def _kept(self, number: int, error: IpcError | None) -> None:
         unkept = self._unkept.pop(number, None)
-        if unkept is not None and not unkept.done.done():
+        if unkept is None or unkept.done.done():
+            return
+        if error is None:
             unkept.done.set_result(None)
+        else:
+            unkept.done.set_exception(error)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from symphony.commons.errors import SymphonyError
 from symphony.commons.logging import get_logger
-from symphony.ipc._errors import IpcError, NameTaken
+from symphony.ipc._errors import NameTaken
 from symphony.ipc.bus._errors import ResumeGap
 from symphony.ipc.bus._log import Entry, MessageLog
 from symphony.ipc.bus._members import Subscription
@@ -36,6 +36,8 @@ class Keeper:
         self._coming: list[Keep] = []
         self._keeping = False
         self._resuming: set[Subscription] = set()
+        #: Those whose place in the log is being looked for.
+        self._placing: set[Subscription] = set()
         self.flush: Callable[[], None] = lambda: None
 
     def take(self, effect: Effect) -> None:
@@ -93,20 +95,25 @@ class Keeper:
 
     async def _resume(self, effect: Resume) -> None:
         subscription = effect.subscription
+        self._placing.add(subscription)
         try:
             position = await self._place(effect)
-        except IpcError as error:
+        except SymphonyError as error:
             self._router.refuse_subscription(subscription, error)
         else:
-            self._resuming.add(subscription)
-            self._router.resume(subscription, position)
-            self._feed(subscription)
+            if not subscription.ended:
+                self._resuming.add(subscription)
+                self._router.resume(subscription, position)
+                self._feed(subscription)
+        self._placing.discard(subscription)
         self.flush()
 
     async def _place(self, effect: Resume) -> int:
         """Where to begin: where the subscriber says, else what it has acknowledged, else now."""
         durable = effect.subscription.durable
-        if durable and any(other.durable == durable for other in self._resuming):
+        self._resuming = {other for other in self._resuming if not other.ended}
+        others = (self._resuming | self._placing) - {effect.subscription}
+        if durable and any(other.durable == durable and not other.ended for other in others):
             raise NameTaken(durable)
         if effect.after is not None:
             if effect.epoch != self._log.epoch:

@@ -370,6 +370,7 @@ class Link(asyncio.Protocol):
         self.awaited.clear()
         if not self._admitted.done():
             self._admitted.set_exception(why or error)
+            self._admitted.exception()  # that nobody asks, since connecting was cancelled, is fine
         self.wake()
         if not self.closed.done():
             self.closed.set_result(None)
@@ -412,6 +413,10 @@ class Link(asyncio.Protocol):
                 text = self._topics.get(topic) or self._topic(topic)
                 body, flags = data[body_at:stop], flags & ~DEADLINE
                 self._answer(self, Request(text, body, source, flags, 0, correlation, seconds))
+            elif kind == ERR and not flags & NOT_PLAIN:
+                # Nobody has looked at its topic, which is for people alone.
+                topic = data[at + HEADER_SIZE : body_at]
+                self._failed(correlation, topic.decode("utf-8", "replace"), data[body_at:stop])
             elif kind == FOR:
                 self._current = self.inboxes.get(correlation)
             else:
@@ -472,7 +477,7 @@ class Link(asyncio.Protocol):
             case Kind.CREDIT:
                 self._credited(frame)
             case Kind.ERR:
-                self._failed(frame)
+                self._kept(frame.sequence, _error_in(frame.body))
             case Kind.CANCEL:
                 self._withdrawn(self, frame.source, frame.correlation)
             case Kind.PING:
@@ -523,6 +528,8 @@ class Link(asyncio.Protocol):
             log.exception("a subscriber's callback failed", topic=message.topic)
 
     def _credited(self, frame: Frame) -> None:
+        if len(frame.body) != CREDIT.size:
+            raise BadFrame("the body of CREDIT is not 12 bytes")
         frames, size = CREDIT.unpack(frame.body)
         self.frames += frames
         self.size += size
@@ -530,20 +537,17 @@ class Link(asyncio.Protocol):
             self._kept(frame.sequence, None)
         self.wake()
 
-    def _failed(self, frame: Frame) -> None:
-        error = _error_in(frame.body)
-        if frame.flags & SEQUENCE:
-            self._kept(frame.sequence, error)
-            return
-        waiting = self.awaited.pop(frame.correlation, None)
+    def _failed(self, correlation: int, topic: str, body: bytes) -> None:
+        error = _error_in(body)
+        waiting = self.awaited.pop(correlation, None)
         if waiting is not None:
             if not waiting[0].done():
                 waiting[0].set_exception(error)
             self.wake()
-        elif (inbox := self.inboxes.pop(frame.correlation, None)) is not None:
+        elif (inbox := self.inboxes.pop(correlation, None)) is not None:
             inbox.ended(error)
         else:
-            log.warning("the bus refused a message", topic=frame.topic, error=error)
+            log.warning("the bus refused a message", topic=topic, error=error)
 
     def _resumed(self, frame: Frame) -> None:
         """A message out of the log."""

@@ -43,7 +43,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         return self.envelope.payload_as(object) if self.flags & ENVELOPE else self.body
 
     def payload_as(self, type_: type[T]) -> T:
-        """The payload, checked against a type; raises MessageInvalid with the place of the fault."""
+        """The payload, checked against a type; raises MessageInvalid, with the fault's place."""
         return self.envelope.payload_as(type_)
 
 

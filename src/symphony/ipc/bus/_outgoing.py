@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from symphony.commons.errors import SymphonyError
 from symphony.ipc.bus._sharing import SharedRun
-from symphony.ipc.protocol._frames import Frame, Kind, encode, encode_body
+from symphony.ipc.bus._topics import MAX_BYTES
+from symphony.ipc.protocol._frames import SEQUENCE, Frame, Kind, encode, encode_body
 from symphony.ipc.transport._shared import SharedBlock
 
 if TYPE_CHECKING:
@@ -92,9 +93,13 @@ class Outgoing:
         topic: str = "",
         number: int = 0,
     ) -> None:
-        """`number` is that of a message that was to be kept."""
+        """`number` is that of a message that was to be kept. What came as a topic and is none may
+        be of any length, so its beginning is told alone."""
         body = encode_body(error.record())
-        self.send(member, encode(Frame(Kind.ERR, correlation, topic, body, member.number)))
+        flags = SEQUENCE if number else 0
+        shown = topic[:MAX_BYTES]
+        frame = Frame(Kind.ERR, correlation, shown, body, member.number, flags, 0, number)
+        self.send(member, encode(frame))
 
     def close(self, member: Member, error: SymphonyError | None = None) -> None:
         """Say goodbye and why; nothing more is taken from the member."""

@@ -5,6 +5,9 @@ Requests `bus.endpoints` and `bus.stats` are answered with these; the topics bel
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import TypedDict
+
 import msgspec
 
 from symphony.commons.errors import ErrorRecord
@@ -171,4 +174,36 @@ def _subscription_info(subscription: Subscription) -> SubscriptionInfo:
         queued=subscription.queued_frames,
         queued_bytes=subscription.queued_size,
         unacknowledged=subscription.window_frames - subscription.frames,
+    )
+
+
+class Totals(TypedDict):
+    """The part of BusStats that is counted by member and subscription."""
+
+    endpoints: int
+    subscriptions: int
+    servings: int
+    frames_in: int
+    bytes_in: int
+    delivered: int
+    dropped: int
+    queued: int
+
+
+def totals(members: Collection[Member], gone: Counters) -> Totals:
+    """Of all that are connected, and of all that were."""
+    counters = Counters()
+    counters.merge(gone)
+    for member in members:
+        counters.add(member)
+    subscriptions = [each for member in members for each in member.subscriptions.values()]
+    return Totals(
+        endpoints=len(members),
+        subscriptions=len(subscriptions),
+        servings=sum(len(member.servings) for member in members),
+        frames_in=counters.frames_in,
+        bytes_in=counters.bytes_in,
+        delivered=counters.delivered,
+        dropped=counters.dropped,
+        queued=sum(subscription.queued_frames for subscription in subscriptions),
     )

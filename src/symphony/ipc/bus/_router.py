@@ -28,44 +28,41 @@ from symphony.ipc._errors import (
     NoResponder,
     NotKept,
     NotPermitted,
-    Silent,
     WrongVersion,
 )
 from symphony.ipc.bus._access import Action, Permit
 from symphony.ipc.bus._config import BusConfig
 from symphony.ipc.bus._delivery import Delivery, split
-from symphony.ipc.bus._filters import Filter, FilterFacts
+from symphony.ipc.bus._filters import FilterFacts
 from symphony.ipc.bus._log import Kept
-from symphony.ipc.bus._members import STRANGER, Health, Member, Serving, Subscription
-from symphony.ipc.bus._outgoing import Acknowledge, Feed, Keep, Outgoing, Resume
+from symphony.ipc.bus._members import STRANGER, Member, Subscription
+from symphony.ipc.bus._news import News
+from symphony.ipc.bus._outgoing import Keep, Outgoing
+from symphony.ipc.bus._pulse import Pulse
+from symphony.ipc.bus._registrations import Registrations
 from symphony.ipc.bus._reports import (
-    CHANGED,
-    DEAD,
     ENDPOINTS,
-    HEALTH,
     JOINED,
     LEFT,
     RESERVED,
     STATS,
     BusStats,
     Counters,
-    DeadLetter,
     EndpointInfo,
     EndpointQuery,
     endpoint_info,
+    totals,
 )
 from symphony.ipc.bus._requests import Requests
 from symphony.ipc.bus._sharing import SharedRun, handle_of, weight
 from symphony.ipc.bus._sides import NoSides, Sides
-from symphony.ipc.bus._topics import MAX_BYTES, check_pattern, check_topic
+from symphony.ipc.bus._topics import check_topic
 from symphony.ipc.protocol._codecs import opened, seal
 from symphony.ipc.protocol._control import (
     CREDIT,
     NEWEST_VERSION,
     Admission,
     Greeting,
-    Serve,
-    Subscribe,
     Subscribed,
 )
 from symphony.ipc.protocol._frames import (
@@ -95,9 +92,6 @@ ANSWERS = (int(Kind.REP), int(Kind.ERR))
 
 #: Topics whose permission is remembered, by endpoint and action.
 MAX_REMEMBERED = 10_000
-
-#: Of a dead letter's frame so much is shown.
-SHOWN_BYTES = 64 * 1024
 
 #: A name is a topic of its own: the endpoint can be found under it.
 NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -135,18 +129,32 @@ class Router:
         self._begun = monotonic()
         self._gone = Counters()
         self._closing = False
-        self._refused = self._buried = self._kept = 0
+        self._refused = self._kept = 0
+        self._news = News(self._delivery, monotonic, self._limit)
+        self._pulse = Pulse(config, self.outgoing, self._news, monotonic, refuse=self.refuse)
+        registrations = self._registrations = Registrations(
+            self.outgoing,
+            self._delivery,
+            self._requests,
+            self._news,
+            permit=permit,
+            limit=config.max_registrations,
+            keeps=bool(epoch),
+            gone=self._gone,
+        )
+        #: Refuses a subscription that cannot begin, or go on.
+        self.refuse_subscription = registrations.refuse_subscription
         self._by_kind: dict[Kind, Callable[[Member, Frame], None]] = {
-            Kind.SUB: self._subscribe,
-            Kind.UNSUB: self._end_subscription,
-            Kind.SERVE: self._serve,
-            Kind.UNSERVE: self._end_serving,
+            Kind.SUB: registrations.subscribe,
+            Kind.UNSUB: registrations.end_subscription,
+            Kind.SERVE: registrations.serve,
+            Kind.UNSERVE: registrations.end_serving,
             Kind.PUB: self._publish,
             Kind.CANCEL: self._cancel,
-            Kind.CREDIT: self._credit,
+            Kind.CREDIT: registrations.credit,
             Kind.PING: self._pong,
-            Kind.PONG: self._alive,
-            Kind.DRAIN: self._drain,
+            Kind.PONG: self._pulse.alive,
+            Kind.DRAIN: registrations.drain,
             Kind.BYE: self._goodbye,
         }
 
@@ -239,7 +247,7 @@ class Router:
             raise
         except IpcError as error:
             self.outgoing.fail(member, correlation, error, topic.decode("utf-8", "replace"))
-            self._bury(member, frame, error)
+            self._news.bury(member, frame, error)
 
     # What is rare goes this way.
 
@@ -258,10 +266,10 @@ class Router:
         for serving in member.servings.values():
             self._requests.remove(serving)
         for subscription in tuple(member.subscriptions.values()):
-            self._unsubscribe(subscription)
+            self._registrations.unsubscribe(subscription)
         self._requests.leave(member)
         self._gone.add(member)
-        self._tell(LEFT, endpoint_info(member, self._monotonic()))
+        self._news.of(LEFT, member)
 
     def refuse(self, member: Member, error: SymphonyError) -> None:
         """Tell an endpoint that it has broken the protocol, and end the connection."""
@@ -273,13 +281,7 @@ class Router:
     def tick(self) -> None:
         """Ask everybody for a sign of life, and judge those that owe one. Call it a few times
         in `heartbeat_s`."""
-        now = self._monotonic()
-        for member in tuple(self._members.values()):
-            if member.pinged_at is not None:
-                self._judge(member, now - member.pinged_at)
-            elif now - member.asked_at >= self._config.heartbeat_s:
-                member.pinged_at = member.asked_at = now
-                self.outgoing.send(member, encode(Frame(Kind.PING, source=member.number)))
+        self._pulse.tick(tuple(self._members.values()))
 
     def stop_intake(self) -> int:
         """Take no new endpoints and requests; how many requests are still open."""
@@ -301,21 +303,10 @@ class Router:
         """Grants of an endpoint have changed: ask for each again, and end what is no longer
         granted. It holds from the endpoint's next frame on."""
         member = self._names.get(name)
-        if member is None:
-            return
-        member.may_publish.clear()
-        member.may_request.clear()
-        for subscription in tuple(member.subscriptions.values()):
-            if not self._permit(name, Action.SUBSCRIBE, subscription.pattern):
-                error: IpcError = NotPermitted(name, Action.SUBSCRIBE, subscription.pattern)
-                self._unsubscribe(subscription)
-                self.outgoing.fail(member, subscription.id, error, subscription.pattern)
-        for serving in tuple(member.servings.values()):
-            if not self._permit(name, Action.SERVE, serving.pattern):
-                error = NotPermitted(name, Action.SERVE, serving.pattern)
-                self._requests.remove(member.servings.pop(serving.id))
-                self.outgoing.fail(member, serving.id, error, serving.pattern)
-        self._changed(member)
+        if member is not None:
+            member.may_publish.clear()
+            member.may_request.clear()
+            self._registrations.withdraw(member)
 
     def kept(self, member: Member, frame: Frame, position: int, *, new: bool) -> None:
         """A message is in the log: its publisher is told, and everybody gets it who does not read
@@ -345,14 +336,6 @@ class Router:
         else:
             subscription.filtered += 1
 
-    def refuse_subscription(self, subscription: Subscription, error: SymphonyError) -> None:
-        """It cannot begin, or go on."""
-        if not subscription.ended:
-            self._unsubscribe(subscription)
-            member = subscription.member
-            self.outgoing.fail(member, subscription.id, error, subscription.pattern)
-            self._changed(member)
-
     def endpoints(self, query: EndpointQuery) -> list[EndpointInfo]:
         now = self._monotonic()
         members = list(self._members.values())
@@ -364,35 +347,18 @@ class Router:
         return [endpoint_info(member, now) for member in members]
 
     def stats(self) -> BusStats:
-        now = self._monotonic()
-        totals = Counters()
-        for member in self._members.values():
-            totals.add(member)
-        totals.merge(self._gone)
-        subscriptions = [
-            subscription
-            for member in self._members.values()
-            for subscription in member.subscriptions.values()
-        ]
         return BusStats(
-            uptime_s=now - self._begun,
-            endpoints=len(self._members),
-            subscriptions=len(subscriptions),
-            servings=sum(len(member.servings) for member in self._members.values()),
-            frames_in=totals.frames_in,
-            bytes_in=totals.bytes_in,
-            delivered=totals.delivered,
-            dropped=totals.dropped,
+            uptime_s=self._monotonic() - self._begun,
             unrouted=self._delivery.unrouted,
-            queued=sum(subscription.queued_frames for subscription in subscriptions),
             requests=self._requests.opened,
             answered=self._requests.answered,
             failed=self._requests.failed,
             cancelled=self._requests.cancelled,
             unexpected_answers=self._requests.unexpected,
             refused=self._refused,
-            dead_letters=self._buried,
+            dead_letters=self._news.buried,
             kept=self._kept,
+            **totals(self._members.values(), self._gone),
         )
 
     def _take(self, member: Member, frame: Frame) -> None:
@@ -476,95 +442,7 @@ class Router:
         )
         welcome = Frame(Kind.WELCOME, body=encode_body(admission), source=member.number)
         self.outgoing.send(member, encode(welcome))
-        self._tell(JOINED, endpoint_info(member, self._monotonic()))
-
-    def _subscribe(self, member: Member, frame: Frame) -> None:
-        wish = decode_body(frame.body, Subscribe)
-        try:
-            self._check_registration(member, frame)
-            check_pattern(frame.topic)
-            if not self._permit(member.name, Action.SUBSCRIBE, frame.topic):
-                raise NotPermitted(member.name, Action.SUBSCRIBE, frame.topic)
-            resumes = wish.after is not None or bool(wish.durable)
-            if resumes and not self._epoch:
-                raise NotKept(frame.topic)
-            condition = Filter.compile(wish.filter) if wish.filter else None
-        except BadFrame:
-            raise
-        except SymphonyError as error:
-            self.outgoing.fail(member, frame.correlation, error, frame.topic)
-            return
-        subscription = Subscription(
-            frame.correlation,
-            member,
-            frame.topic,
-            policy=wish.policy,
-            frames=wish.credit_frames,
-            size=wish.credit_bytes,
-            group=wish.group,
-            condition=condition,
-            durable=wish.durable,
-        )
-        member.subscriptions[subscription.id] = subscription
-        if not resumes:
-            self._delivery.add(subscription)
-            self.outgoing.answer(member, frame.correlation, Subscribed())
-        else:
-            subscription.resumes = True
-            self.outgoing.effects.append(Resume(subscription, wish.after, wish.epoch))
-        self._changed(member)
-
-    def _check_registration(self, member: Member, frame: Frame) -> None:
-        used = (member.subscriptions, member.servings, member.asked)
-        if any(frame.correlation in those for those in used):
-            raise BadFrame(f"the correlation {frame.correlation} is in use")
-        limit = self._config.max_registrations
-        if len(member.subscriptions) + len(member.servings) >= limit:
-            raise LimitReached("subscriptions and served patterns of one endpoint", limit)
-
-    def _end_subscription(self, member: Member, frame: Frame) -> None:
-        """What is queued for it is given up. One that has ended already is no fault: the two may
-        have crossed."""
-        subscription = member.subscriptions.get(frame.correlation)
-        if subscription is not None:
-            self._unsubscribe(subscription)
-            self._changed(member)
-        self.outgoing.answer(member, frame.correlation)
-
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        del subscription.member.subscriptions[subscription.id]
-        subscription.ended = True
-        if not (subscription.draining or subscription.resumes):
-            self._delivery.remove(subscription)
-        self._delivery.forget(subscription)
-        self._gone.add_subscription(subscription)
-
-    def _serve(self, member: Member, frame: Frame) -> None:
-        wish = decode_body(frame.body, Serve)
-        try:
-            self._check_registration(member, frame)
-            check_pattern(frame.topic)
-            if frame.topic.startswith("bus.") or not self._permit(
-                member.name, Action.SERVE, frame.topic
-            ):
-                raise NotPermitted(member.name, Action.SERVE, frame.topic)
-        except BadFrame:
-            raise
-        except SymphonyError as error:
-            self.outgoing.fail(member, frame.correlation, error, frame.topic)
-            return
-        serving = Serving(frame.correlation, member, frame.topic, wish.priority)
-        member.servings[serving.id] = serving
-        self._requests.add(serving)
-        self.outgoing.answer(member, frame.correlation)
-        self._changed(member)
-
-    def _end_serving(self, member: Member, frame: Frame) -> None:
-        serving = member.servings.pop(frame.correlation, None)
-        if serving is not None:
-            self._requests.remove(serving)
-            self._changed(member)
-        self.outgoing.answer(member, frame.correlation)
+        self._news.of(JOINED, member)
 
     def _publish(self, member: Member, frame: Frame) -> None:
         """A publication that is to be kept."""
@@ -584,67 +462,13 @@ class Router:
     def _cancel(self, member: Member, frame: Frame) -> None:
         self._requests.cancel(member, frame.correlation)
 
-    def _credit(self, member: Member, frame: Frame) -> None:
-        subscription = member.subscriptions.get(frame.correlation)
-        if subscription is None:
-            return
-        if len(frame.body) != CREDIT.size:
-            raise BadFrame("the body of CREDIT is not 12 bytes")
-        frames, size = CREDIT.unpack(frame.body)
-        if frame.flags & SEQUENCE and subscription.durable:
-            self.outgoing.effects.append(Acknowledge(subscription.durable, frame.sequence))
-        self._delivery.credit(subscription, frames, size)
-        if subscription.resumes:
-            self.outgoing.effects.append(Feed(subscription))
-        if subscription.draining and not subscription.queue:
-            self._drained(subscription)
-
-    def _drain(self, member: Member, frame: Frame) -> None:
-        """Offer the subscription nothing new; the answer comes when its queue is empty."""
-        subscription = member.subscriptions.get(frame.correlation)
-        if subscription is None:
-            self.outgoing.answer(member, frame.correlation)
-            return
-        if not (subscription.draining or subscription.resumes):
-            self._delivery.remove(subscription)
-        subscription.draining = True
-        if not subscription.queue:
-            self._drained(subscription)
-
-    def _drained(self, subscription: Subscription) -> None:
-        self._unsubscribe(subscription)
-        self.outgoing.answer(subscription.member, subscription.id)
-        self._changed(subscription.member)
-
     def _pong(self, member: Member, frame: Frame) -> None:
         answer = Frame(Kind.PONG, frame.correlation, "", frame.body, member.number)
         self.outgoing.send(member, encode(answer))
 
-    def _alive(self, member: Member, frame: Frame) -> None:
-        if member.pinged_at is not None:
-            self._judge(member, self._monotonic() - member.pinged_at)
-            member.pinged_at = None
-            if not member.closing:
-                self._set_health(member, Health.HEALTHY)
-
     def _goodbye(self, member: Member, frame: Frame) -> None:
         self.outgoing.close(member)
         self.leave(member)
-
-    def _judge(self, member: Member, lag_s: float) -> None:
-        member.lag_s = lag_s
-        config = self._config
-        if lag_s >= config.dead_s:
-            self.refuse(member, Silent(member.name, lag_s))
-        elif lag_s >= config.unhealthy_s:
-            self._set_health(member, Health.UNHEALTHY)
-        elif lag_s >= config.degraded_s:
-            self._set_health(member, Health.DEGRADED)
-
-    def _set_health(self, member: Member, health: Health) -> None:
-        if member.health is not health:
-            member.health = health
-            self._tell(HEALTH, endpoint_info(member, self._monotonic()))
 
     def _may_publish(self, member: Member, topic: bytes, run: bytes) -> bool:
         try:
@@ -659,9 +483,10 @@ class Router:
     def _refuse_publication(
         self, member: Member, topic: bytes, run: bytes, error: IpcError
     ) -> None:
-        self.outgoing.fail(member, 0, error, topic.decode("utf-8", "replace"))
+        number = frame_at(run, 0).sequence
+        self.outgoing.fail(member, 0, error, topic.decode("utf-8", "replace"), number)
         for frame in split(run):
-            self._bury(member, frame, error)
+            self._news.bury(member, frame, error)
 
     def _may_request(self, member: Member, frame: bytes, topic: bytes) -> bool:
         """False if the broker has answered the request itself; raises NotPermitted, BadTopic."""
@@ -686,6 +511,7 @@ class Router:
 
     def _answer_itself(self, member: Member, frame: Frame) -> None:
         """Of what it knows of the bus anybody may ask who is on it."""
+        check_topic(frame.topic)
         if frame.topic == STATS:
             payload: object = self.stats()
         elif frame.topic == ENDPOINTS:
@@ -700,31 +526,3 @@ class Router:
         if not frame.body:
             return EndpointQuery()
         return opened(frame.flags, frame.body).payload_as(EndpointQuery)
-
-    def _tell(self, topic: str, payload: object) -> None:
-        """Publish news of the bus itself, if anybody listens."""
-        if self._delivery.wanted(topic.encode()):
-            flags, body = seal(payload, type=topic, source="bus")
-            frame = Frame(Kind.PUB, 0, topic, body, 0, flags)
-            if frame_size(frame) > self._limit:
-                log.warning("too large to be told", topic=topic, size=frame_size(frame))
-                return
-            self._delivery.publish(None, topic.encode(), encode(frame), 1)
-
-    def _changed(self, member: Member) -> None:
-        self._tell(CHANGED, endpoint_info(member, self._monotonic()))
-
-    def _bury(self, member: Member, frame: bytes, error: SymphonyError) -> None:
-        """Tell of a message that reaches nobody."""
-        self._buried += 1
-        if self._delivery.wanted(DEAD.encode()):
-            parsed = frame_at(frame, 0)
-            letter = DeadLetter(
-                reason=error.record(),
-                endpoint=member.name,
-                kind=parsed.kind.name,
-                topic=parsed.topic[:MAX_BYTES],
-                size=len(frame),
-                frame=frame[: min(SHOWN_BYTES, self._limit // 4)],
-            )
-            self._tell(DEAD, letter)

@@ -11,7 +11,7 @@ from typing import Protocol
 from symphony.ipc.bus._members import Member
 from symphony.ipc.transport._address import UnixAddress
 from symphony.ipc.transport._errors import BadHandle, TransportUnavailable
-from symphony.ipc.transport._shared import SharedBlock
+from symphony.ipc.transport._shared import SharedBlock, check_block
 from symphony.ipc.transport._side import SideChannel, listen_side
 
 
@@ -71,7 +71,13 @@ class OpenSides:
         channel = self._channels.get(member)
         if channel is None:
             raise BadHandle("it has no side channel")
-        return channel.take(ticket)
+        block = channel.take(ticket)
+        try:
+            check_block(block)  # so that a forged one costs its sender, not those who get it
+        except BadHandle:
+            block.close()
+            raise
+        return block
 
     def hand_over(self, member: Member, block: SharedBlock) -> int:
         channel = self._channels.get(member)

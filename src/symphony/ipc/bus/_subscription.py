@@ -37,10 +37,11 @@ class Subscription:
         #: Of kept messages: all up to here have been dealt with. A program that notes it, and
         #: subscribes with `after=` it, misses none and gets none twice.
         self.position = wish.after or 0
+        #: Its name, and the connection that this is its name on.
         self.id = 0
+        self.link: Link | None = None
         self._wish = wish
         self._callback = callback
-        self._link: Link | None = None
         self._batch: list[Message] = []
         self._coming = self._handed = self._used = (0, 0)
         self._seen = self._last_handed = self.position
@@ -83,7 +84,7 @@ class Subscription:
     def attach(self, link: Link, id_: int) -> None:
         """Messages may come over the connection from now on, even before `begin`. What was used of
         an earlier credit no longer counts."""
-        self._link, self.id = link, id_
+        self.link, self.id = link, id_
         self._coming = self._handed = self._used = (0, 0)
 
     def begin(self, position: int, epoch: str) -> None:
@@ -128,9 +129,9 @@ class Subscription:
             or wish.durable
         ):
             self._used = (0, 0)
-            if self._link is not None:
+            if self.link is not None:
                 position = self.position if wish.durable else None
-                self._link.credit(self.id, used_frames, used_size, position)
+                self.link.credit(self.id, used_frames, used_size, position)
         else:
             self._used = (used_frames, used_size)
 

@@ -159,12 +159,12 @@ def check_header(data: bytes | bytearray, at: int, limit: int) -> int:
     size, kind, flags, topic_size, _, _ = HEADER.unpack_from(data, at)
     if size > limit:
         raise FrameTooLarge(size, limit)
+    if size < HEADER.size + words_size(flags) + topic_size:
+        raise BadFrame(f"its length is given as {size} bytes, less than header and topic")
     if kind not in KINDS:
         raise BadFrame(f"unknown kind {kind}")
     if flags & UNKNOWN_FLAGS:
         raise BadFrame(f"unknown flags {flags:#04x}")
-    if size < HEADER.size + words_size(flags) + topic_size:
-        raise BadFrame(f"its length is given as {size} bytes, less than header and topic")
     return int(size)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def run(request: pytest.FixtureRequest) -> Run:
     if request.param == "uvloop":
         factory = pytest.importorskip("uvloop").new_event_loop
 
-    def run_loop(main: asyncio._CoroutineLike[None]) -> None:
+    def run_loop(main: Coroutine[None, None, None]) -> None:
         unhandled: list[str] = []
 
         async def watched() -> None:
@@ -67,8 +66,3 @@ def open_peer(address: str) -> OpenPeer:
             await peer.end()
 
     return open_peer
-
-
-@pytest.fixture
-def descriptors() -> Callable[[], int]:
-    return lambda: len(os.listdir("/proc/self/fd"))

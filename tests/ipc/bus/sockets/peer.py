@@ -16,12 +16,14 @@ from symphony.ipc import BusConfig, Message, Policy, Request, connect, open_brok
 
 
 def say(value: object) -> None:
-    print(json.dumps(value), flush=True)
+    sys.stdout.write(f"{json.dumps(value)}\n")
+    sys.stdout.flush()
 
 
 async def told() -> str:
     """The next line of the standard input; empty at its end."""
-    return (await asyncio.to_thread(sys.stdin.readline)).strip()
+    line: str = await asyncio.to_thread(sys.stdin.readline)
+    return line.strip()
 
 
 async def broker(address: str, options: dict[str, Any]) -> None:

@@ -147,7 +147,7 @@ def test_a_group_shares_the_numbers_without_loss(address: str, run: Run) -> None
             ):
                 await count_up(out, "numbers.all", range(3000))
                 await everything.wait()
-        assert sorted(sum(found, [])) == list(range(3000))
+        assert sorted(number for mine in found for number in mine) == list(range(3000))
         assert all(mine == sorted(mine) for mine in found)
         assert all(found)
 
