@@ -14,40 +14,34 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
-from functools import partial
-from inspect import isawaitable, iscoroutine
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import PurePath
-from random import Random
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
 from symphony.commons import blocking
 from symphony.commons.backoff import Backoff
-from symphony.commons.errors import SymphonyError
 from symphony.commons.logging import get_logger
 from symphony.commons.tasks import task_scope
 from symphony.ipc._errors import (
     ConnectionLost,
     FrameTooLarge,
-    HandlerFailed,
     IpcError,
-    NoResponder,
     NotKept,
-    RequestTimeout,
     Silent,
 )
+from symphony.ipc.bus._connection import CONTROL_S, Connection, in_time
 from symphony.ipc.bus._link import Link
-from symphony.ipc.bus._message import Message, Request
+from symphony.ipc.bus._message import Message
 from symphony.ipc.bus._reports import ENDPOINTS, STATS, BusStats, EndpointInfo, EndpointQuery
+from symphony.ipc.bus._responder import Handler, Responder, Serving
 from symphony.ipc.bus._subscription import Subscription
-from symphony.ipc.bus._topics import check_pattern, check_topic, matches, specificity
-from symphony.ipc.bus._trace import TRACE, next_trace
+from symphony.ipc.bus._topics import check_pattern, check_topic
+from symphony.ipc.bus._trace import next_trace
 from symphony.ipc.protocol._codecs import seal
 from symphony.ipc.protocol._control import (
-    Admission,
     Greeting,
     Policy,
     Serve,
@@ -56,7 +50,6 @@ from symphony.ipc.protocol._control import (
 )
 from symphony.ipc.protocol._envelope import Codec
 from symphony.ipc.protocol._frames import (
-    ENVELOPE,
     HEADER,
     MAX_FRAME,
     SEQUENCE,
@@ -68,51 +61,18 @@ from symphony.ipc.protocol._frames import (
     encode_body,
 )
 from symphony.ipc.protocol._types import MessageTypes
-from symphony.ipc.transport._address import Address, UnixAddress, parse_address
+from symphony.ipc.transport._address import Address, parse_address
 from symphony.ipc.transport._errors import TransportUnavailable
-from symphony.ipc.transport._listen import dial
-from symphony.ipc.transport._shared import SHARED_FROM, SHARED_MEMORY, SharedBlock, share
-from symphony.ipc.transport._side import SideChannel, dial_side
+from symphony.ipc.transport._shared import SHARED_FROM, SharedBlock, share
 
-REQ, REP, PUB = int(Kind.REQ), int(Kind.REP), int(Kind.PUB)
+PUB = int(Kind.PUB)
 
-#: What a handler may return: the reply's payload, at once or in time.
-Reply: TypeAlias = object | Awaitable[object]
-Handler: TypeAlias = Callable[[Request], Reply]
-
-#: How long the broker has to answer what it alone has to do with.
-CONTROL_S = 10.0
-
-#: How long a goodbye may take.
-GOODBYE_S = 1.0
-
-#: How often in a row the broker may leave a heartbeat unanswered.
-MISSED = 3
-
-#: Characters of what a handler's exception says.
-MAX_REASON = 512
-
-#: Topics whose bytes, or handlers, are remembered.
+#: Topics whose bytes are remembered.
 MAX_TOPICS = 10_000
 
 FOREVER = Backoff(initial=0.05, factor=2.0, ceiling=2.0, attempts=None)
 
 log = get_logger("ipc.bus")
-
-
-class _Serving:
-    """A pattern that is served; `number` is the correlation that it was announced under last, and
-    `link` where."""
-
-    __slots__ = ("handler", "link", "number", "over", "pattern", "priority")
-
-    def __init__(self, pattern: str, handler: Handler, priority: int) -> None:
-        self.pattern = pattern
-        self.handler = handler
-        self.priority = priority
-        self.link: Link | None = None
-        self.number = 0
-        self.over = False
 
 
 class _Unkept(NamedTuple):
@@ -140,32 +100,24 @@ class Endpoint:
     ) -> None:
         self.name = greeting.name
         self._address = address
-        self._greeting = greeting
         self._codec = codec
         self._types = types
-        self._reconnect = reconnect
         self._batch_delay_s = batch_delay_s
-        self._tasks = tasks
-        self._link: Link | None = None
-        self._admission: Admission | None = None
-        self._failure: IpcError | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+        self._responder = Responder(tasks, self._written)
+        self._connection = Connection(
+            address, greeting, self, new_link=self._new_link, reconnect=reconnect, tasks=tasks
+        )
         self._topics: dict[str, bytes] = {}
         #: The header of the last publication, which the next of its topic and size begins with.
         self._last_topic, self._last_size, self._last_flags, self._last_header = "", -1, 0, b""
         self._subscriptions: list[Subscription] = []
-        self._servings: list[_Serving] = []
-        self._answering: dict[tuple[int, int], asyncio.Task[None]] = {}
-        self._handlers: dict[str, Handler] = {}
         self._number = 0
         self._unkept: dict[int, _Unkept] = {}
-        self._staying: asyncio.Task[None] | None = None
-        self._closing = False
 
     @property
     def epoch(self) -> str:
         """Whose positions those of kept messages are: resume with both."""
-        return "" if self._admission is None else self._admission.epoch
+        return "" if self._connection.admission is None else self._connection.admission.epoch
 
     def typed(self, message: Message) -> msgspec.Struct:
         """The payload as the newest version of its message type, upgraded if it is older.
@@ -184,9 +136,9 @@ class Endpoint:
         Raises NoResponder, ResponderGone, RequestTimeout, RequestFailed with the responder's
         error, NotPermitted, ConnectionLost, FrameTooLarge, BadTopic. `timeout_s` 0 is for ever.
         """
-        link = self._link
+        link = self._connection.link
         if link is None or len(link.awaited) >= link.max_requests:
-            link = await self._ready(topic, timeout_s)
+            link = await self._connection.ready(topic, timeout_s)
         flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
         encoded = self._topics.get(topic) or self._topic(topic)
         if len(body) >= SHARED_FROM and link.side is not None:
@@ -216,7 +168,7 @@ class Endpoint:
         return self._try_send(topic, flags, body)
 
     def _try_send(self, topic: str, flags: int, body: bytes) -> bool:
-        link = self._link
+        link = self._connection.link
         if link is None or link.frames <= 0 or link.size <= 0:
             return False
         size = len(body)
@@ -237,7 +189,7 @@ class Endpoint:
             await self._publish_large(topic, flags, body)
             return
         while not self._try_send(topic, flags, body):
-            await self._room()
+            await self._connection.room()
 
     async def publish_kept(self, topic: str, payload: object = b"") -> None:
         """Publish a message that the broker keeps, and wait until it is in its log: there it
@@ -248,8 +200,8 @@ class Endpoint:
         """
         check_topic(topic)
         flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
-        while (link := self._link) is None or link.frames <= 0 or link.size <= 0:
-            await self._room()
+        while (link := self._connection.link) is None or link.frames <= 0 or link.size <= 0:
+            await self._connection.room()
         if not self.epoch:
             raise NotKept(topic)
         unkept = _Unkept(topic, flags, body, asyncio.get_running_loop().create_future())
@@ -299,7 +251,7 @@ class Endpoint:
             durable=durable,
         )
         subscription = Subscription(pattern, wish, callback)
-        await self._begin(subscription, await self._ready(pattern, CONTROL_S))
+        await self._begin(subscription, await self._connection.ready(pattern, CONTROL_S))
         self._subscriptions.append(subscription)
         try:
             yield subscription
@@ -315,7 +267,7 @@ class Endpoint:
         Raises ConnectionLost; what was on its way is lost then.
         """
         link = subscription.link
-        if link is None or link is not self._link or subscription.over:
+        if link is None or link is not self._connection.link or subscription.over:
             subscription.ended(None)
             self._end(link, Kind.UNSUB, subscription.id)
             return
@@ -338,90 +290,61 @@ class Endpoint:
         exact pattern, share the requests, each by how few it has open.
         """
         check_pattern(pattern)
-        serving = _Serving(pattern, handler, priority)
-        link = await self._ready(pattern, CONTROL_S)
-        self._servings.append(serving)
-        self._handlers.clear()
+        serving = Serving(pattern, handler, priority)
+        link = await self._connection.ready(pattern, CONTROL_S)
+        self._responder.add(serving)
         try:
             await self._begin_serving(link, serving)
             yield
         finally:
-            self._servings.remove(serving)
-            self._handlers.clear()
-            serving.over = True
+            self._responder.remove(serving)
             self._end(serving.link, Kind.UNSERVE, serving.number)
 
     # The connection.
 
     async def open(self) -> None:
         """Connect, and stay so; raises what keeps the first connection from being made."""
-        await self._connect()
-        self._staying = self._tasks.create_task(self._stay(), name="bus.endpoint")
+        await self._connection.open()
 
     async def close(self) -> None:
         """Say goodbye. Whatever is still open fails with ConnectionLost."""
-        self._closing = True
-        if self._staying is not None:
-            self._staying.cancel()
-        self._give_up_answering()
-        link = self._link
-        try:
-            if link is not None:
-                link.close()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(GOODBYE_S):
-                        await asyncio.shield(link.closed)
-        finally:
-            if link is not None:
-                link.abort()
-            self._fail(ConnectionLost(str(self._address), "it was closed here"))
-
-    async def _connect(self) -> None:
-        _, link = await dial(self._address, self._new_link)
-        try:
-            async with _in_time():
-                self._admission = await link.admitted(encode_body(self._greeting))
-                link.side = await self._open_side(link, self._admission)
-            await self._restore(link)
-        except BaseException:
-            link.abort()
-            raise
-        self._link = link
-        self._wake()
+        await self._connection.close()
 
     def _new_link(self) -> Link:
         return Link(
             str(self._address),
-            answer=self._answer,
-            withdrawn=self._withdrawn,
+            answer=self._responder.answer,
+            withdrawn=self._responder.withdraw,
             kept=self._kept,
-            ended=self._ended,
+            ended=self._connection.ended,
             batch_delay_s=self._batch_delay_s,
         )
 
-    async def _open_side(self, link: Link, admission: Admission) -> SideChannel | None:
-        """What is large goes inline, up to the size of a frame, if this fails."""
-        address = parse_address(admission.side_channel) if admission.side_channel else None
-        if not isinstance(address, UnixAddress) or not SHARED_MEMORY:
-            return None
-        try:
-            return await dial_side(address, admission.ticket, on_room=link.wake)
-        except IpcError as error:
-            log.info("no shared memory with the bus", endpoint=self.name, error=error)
-            return None
-
-    async def _restore(self, link: Link) -> None:
+    async def restore(self, link: Link) -> None:
         """What the endpoint was before the connection broke it is again."""
         for subscription in tuple(self._subscriptions):
             if not subscription.over:
                 await self._restore_subscription(link, subscription)
-        for serving in tuple(self._servings):
+        for serving in self._responder.servings:
             if not serving.over:
                 await self._restore_serving(link, serving)
         for number, unkept in tuple(self._unkept.items()):
             self._send_unkept(link, number, unkept)
         if link.closed.done():
             raise ConnectionLost(str(self._address), "it broke at once")
+
+    def lost(self) -> None:
+        """Nobody can be told the replies to what is being answered."""
+        self._responder.give_up()
+        self._last_size = -1
+
+    def over(self, error: IpcError) -> None:
+        """What waits for another connection waits in vain."""
+        for subscription in self._subscriptions:
+            subscription.ended(error)
+        for unkept in self._unkept.values():
+            if not unkept.done.done():
+                unkept.done.set_exception(error)
 
     async def _restore_subscription(self, link: Link, subscription: Subscription) -> None:
         try:
@@ -431,94 +354,13 @@ class Endpoint:
         except IpcError as error:
             subscription.ended(error)
 
-    async def _restore_serving(self, link: Link, serving: _Serving) -> None:
+    async def _restore_serving(self, link: Link, serving: Serving) -> None:
         try:
             await self._begin_serving(link, serving)
         except (ConnectionLost, Silent):
             raise
         except IpcError as error:
             log.warning("a topic is no longer served", pattern=serving.pattern, error=error)
-
-    async def _stay(self) -> None:
-        """Watch over the connection, and make another when it is gone."""
-        while not self._closing:
-            link = self._link
-            if link is None:
-                await self._connect_again()
-            else:
-                await self._watch(link)
-
-    async def _connect_again(self) -> None:
-        delays = iter(()) if self._reconnect is None else self._reconnect.delays(Random())  # noqa: S311 - spreads load
-        for delay in delays:
-            await asyncio.sleep(delay)
-            try:
-                await self._connect()
-            except (IpcError, OSError) as error:
-                log.debug("the bus cannot be reached yet", address=str(self._address), error=error)
-            else:
-                return
-        self._closing = True
-        self._fail(self._failure or ConnectionLost(str(self._address), "it was not made again"))
-
-    async def _watch(self, link: Link) -> None:
-        """Until the connection is gone: ask for a sign of life when there has been none."""
-        missed, heartbeat_s = 0, link.heartbeat_s
-        while not link.closed.done():
-            await asyncio.wait([link.closed], timeout=heartbeat_s)
-            missed = 0 if link.heard else missed + 1
-            link.heard = False
-            if missed >= MISSED:
-                link.give_up(Silent("the bus", missed * heartbeat_s))
-            elif missed:
-                link.write(encode(Frame(Kind.PING, source=link.number)))
-
-    def _ended(self, link: Link, error: IpcError) -> None:
-        self._give_up_answering()
-        if link is not self._link:
-            return
-        self._link = None
-        self._failure = error
-        self._last_size = -1
-        if not self._closing:
-            log.info("the connection to the bus is gone", endpoint=self.name, error=error)
-
-    def _fail(self, error: IpcError) -> None:
-        """There will be no other connection."""
-        self._failure = error
-        for subscription in self._subscriptions:
-            subscription.ended(error)
-        for unkept in self._unkept.values():
-            if not unkept.done.done():
-                unkept.done.set_exception(error)
-        self._wake()
-
-    async def _ready(self, what: str, seconds: float) -> Link:
-        """A connection on which a request may be opened; raises RequestTimeout, ConnectionLost."""
-        try:
-            async with asyncio.timeout(seconds or None):
-                while (link := self._link) is None or len(link.awaited) >= link.max_requests:
-                    await self._room()
-        except TimeoutError as error:
-            raise RequestTimeout(what) from error
-        return link
-
-    async def _room(self) -> None:
-        """Wait until something may have become possible; raises if nothing will."""
-        if self._link is not None:
-            await self._link.room()
-        elif self._closing:
-            raise self._failure or ConnectionLost(str(self._address), "it was closed here")
-        else:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters.clear()
 
     # What goes out.
 
@@ -528,7 +370,7 @@ class Endpoint:
         block = await _block(body)
         try:
             while True:
-                link = self._link
+                link = self._connection.link
                 if link is not None and link.frames > 0 and link.size > 0:
                     handle = link.hand_over(block)
                     if handle:
@@ -539,7 +381,7 @@ class Endpoint:
                     if link.side is None or len(body) < link.max_frame // 2:
                         link.publish(self._header(link, topic, flags, len(body)), body)
                         return
-                await self._room()
+                await self._connection.room()
         finally:
             if block is not None:
                 block.close()
@@ -552,13 +394,13 @@ class Endpoint:
         block = await _block(body)
         try:
             while True:
-                link = await self._ready(topic, seconds)
+                link = await self._connection.ready(topic, seconds)
                 handle = link.hand_over(block)
                 if handle:
                     return link, flags | SHARED, handle
                 if link.side is None or len(body) < link.max_frame // 2:
                     return link, flags, body
-                await self._room()
+                await self._connection.room()
         finally:
             if block is not None:
                 block.close()
@@ -604,18 +446,18 @@ class Endpoint:
         link.inboxes[id_] = subscription
         subscription.attach(link, id_)
         try:
-            async with _in_time():
+            async with in_time():
                 granted = decode_body((await answer).body, Subscribed)
         except BaseException:
             self._end(link, Kind.UNSUB, id_)  # it may be granted all the same
             raise
         subscription.begin(granted.position, self.epoch)
 
-    async def _begin_serving(self, link: Link, serving: _Serving) -> None:
+    async def _begin_serving(self, link: Link, serving: Serving) -> None:
         wish = encode_body(Serve(priority=serving.priority))
         answer = link.register(Kind.SERVE, serving.pattern, wish)
         serving.link, serving.number = link, link.correlation
-        async with _in_time():
+        async with in_time():
             await answer
 
     def _end(self, link: Link | None, kind: Kind, number: int) -> None:
@@ -625,90 +467,6 @@ class Endpoint:
             link.write(encode(Frame(kind, number, source=link.number)))
 
     # What comes in.
-
-    def _answer(self, link: Link, request: Request) -> None:
-        topic = request.topic
-        handler = self._handlers.get(topic) or self._handler(topic)
-        if handler is None:
-            self._refuse(link, request, NoResponder(topic))
-            return
-        try:
-            if request.flags & ENVELOPE:
-                TRACE.set(request.envelope.trace)
-            reply = handler(request)
-            if type(reply) is bytes or not isawaitable(reply):
-                self._reply(link, request, reply)
-            else:
-                task = self._tasks.create_task(self._answer_later(link, request, reply))
-                self._answering[request.source, request.correlation] = task
-                task.add_done_callback(partial(self._answered, link, request, reply))
-        except Exception as error:  # noqa: BLE001 - the boundary to the program's own code
-            self._refuse(link, request, error)
-        if request.flags & ENVELOPE:
-            TRACE.set("")
-
-    async def _answer_later(self, link: Link, request: Request, reply: Awaitable[object]) -> None:
-        try:
-            self._reply(link, request, await reply)
-        except Exception as error:  # noqa: BLE001 - the boundary to the program's own code
-            self._refuse(link, request, error)
-
-    def _answered(
-        self, link: Link, request: Request, reply: Awaitable[object], task: asyncio.Task[None]
-    ) -> None:
-        if iscoroutine(reply):
-            reply.close()  # cancelled before it began, it would be missed
-        key = request.source, request.correlation
-        if self._answering.get(key) is task:
-            del self._answering[key]
-            if task.cancelled():  # by the handler itself: somebody still waits
-                self._refuse(link, request, asyncio.CancelledError())
-
-    def _handler(self, topic: str) -> Handler | None:
-        """The best by the same rule by which the broker has chosen."""
-        found = [serving for serving in self._servings if matches(serving.pattern, topic)]
-        best = min(found, key=_rank, default=None)
-        if len(self._handlers) >= MAX_TOPICS:
-            self._handlers.clear()
-        if best is None:
-            return None
-        self._handlers[topic] = best.handler
-        return best.handler
-
-    def _reply(self, link: Link, request: Request, payload: object) -> None:
-        flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
-        if len(body) >= SHARED_FROM and link.side is not None:
-            flags, body = _handed_now(link, flags, body)
-        size = HEADER.size + len(body)
-        if size > link.max_frame:
-            self._refuse(link, request, FrameTooLarge(size, link.max_frame))
-            return
-        source, correlation = request.source, request.correlation
-        link.write(HEADER.pack(size, REP, flags, 0, source, correlation) + body)
-
-    def _refuse(self, link: Link, request: Request, error: BaseException) -> None:
-        if isinstance(error, SymphonyError):
-            record = error.record()
-        else:
-            log.error("a request could not be answered", topic=request.topic, error=error)
-            reason = str(error)[:MAX_REASON]
-            record = HandlerFailed(request.topic, type(error).__name__, reason).record()
-        body = encode_body(record)
-        if len(body) > link.max_frame // 2:
-            body = encode_body(FrameTooLarge(len(body), link.max_frame // 2).record())
-        frame = Frame(Kind.ERR, request.correlation, request.topic, body, request.source)
-        link.write(encode(frame))
-
-    def _withdrawn(self, link: Link, source: int, correlation: int) -> None:
-        task = self._answering.pop((source, correlation), None)
-        if task is not None:
-            task.cancel()
-
-    def _give_up_answering(self) -> None:
-        """Nobody can be told the replies."""
-        answering, self._answering = self._answering, {}
-        for task in answering.values():
-            task.cancel()
 
     def _kept(self, number: int, error: IpcError | None) -> None:
         unkept = self._unkept.pop(number, None)
@@ -720,36 +478,12 @@ class Endpoint:
             unkept.done.set_exception(error)
 
 
-@asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
-    """What the broker alone has to do with; raises Silent if it does not."""
-    try:
-        async with asyncio.timeout(CONTROL_S):
-            yield
-    except TimeoutError as error:
-        raise Silent("the bus", CONTROL_S) from error
-
-
-def _rank(serving: _Serving) -> tuple[int, tuple[int, ...]]:
-    return -serving.priority, specificity(serving.pattern)
-
-
 async def _block(body: bytes) -> SharedBlock | None:
     """A copy of the body that can be handed over; None where that cannot be."""
     try:
         return await blocking.run(share, body)
     except TransportUnavailable:
         return None
-
-
-def _handed_now(link: Link, flags: int, body: bytes) -> tuple[int, bytes]:
-    """A reply's body as a handle, or as it is if that cannot be now."""
-    try:
-        with share(body) as block:
-            handle = link.hand_over(block)
-    except TransportUnavailable:
-        return flags, body
-    return (flags | SHARED, handle) if handle else (flags, body)
 
 
 def default_name() -> str:
@@ -773,8 +507,9 @@ async def connect(
 
     `name`, unlike any other on the bus, is how others see the endpoint; `capabilities` are what
     they may find it by. Bytes are sent as they are; any other payload in an envelope, written by
-    `codec` and named after its type if that is one of `types`. When the connection breaks it is made again as `reconnect` says; None is never.
-    With `batch_delay_s` what is sent waits so long for more to go with it.
+    `codec` and named after its type if that is one of `types`. When the connection breaks it is
+    made again as `reconnect` says; None is never. With `batch_delay_s` what is sent waits so long
+    for more to go with it.
 
     Raises BadAddress, Unreachable, NameTaken, WrongVersion, and others that the broker says.
     """

@@ -144,7 +144,7 @@ class Keeper:
         subscription.reading = False
 
     def _has_credit(self, subscription: Subscription) -> bool:
-        if subscription.ended:
+        if subscription.ended or subscription.draining:
             self._resuming.discard(subscription)
             return False
         return subscription.frames > 0 and subscription.size > 0
@@ -157,7 +157,7 @@ class Keeper:
             limit_bytes=min(subscription.size, READ_BYTES),
             wanted=lambda topic: matches(subscription.pattern, topic),
         )
-        if subscription.ended:
+        if subscription.ended or subscription.draining:
             return
         for kept in found.messages:
             self._router.deliver_kept(subscription, kept)

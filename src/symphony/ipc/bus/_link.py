@@ -99,7 +99,7 @@ class Link(asyncio.Protocol):
         address: str,
         *,
         answer: Callable[[Link, Request], None],
-        withdrawn: Callable[[Link, int, int], None],
+        withdrawn: Callable[[int, int], None],
         kept: Callable[[int, IpcError | None], None],
         ended: Callable[[Link, IpcError], None],
         batch_delay_s: float = 0.0,
@@ -479,7 +479,7 @@ class Link(asyncio.Protocol):
             case Kind.ERR:
                 self._kept(frame.sequence, _error_in(frame.body))
             case Kind.CANCEL:
-                self._withdrawn(self, frame.source, frame.correlation)
+                self._withdrawn(frame.source, frame.correlation)
             case Kind.PING:
                 pong = Frame(Kind.PONG, frame.correlation, "", frame.body, self.number)
                 self.write(encode(pong))

@@ -253,9 +253,11 @@ class MessageLog:
 
     async def position(self, name: str) -> int | None:
         """What was acknowledged last; None for a name that is new, or long forgotten."""
+        unsaved = self._unsaved.get(name)  # it may be committed before the query, or after
         query = "SELECT position FROM subscriptions WHERE name = ?"
         row = await self._database.read(lambda db: db.execute(query, (name,)).fetchone())
-        return None if row is None else int(row[0])
+        known = [position for position in (unsaved, row and row[0]) if position is not None]
+        return max(known, default=None)
 
 
 @asynccontextmanager

@@ -115,7 +115,7 @@ class Registrations:
         self._delivery.credit(subscription, frames, size)
         if subscription.resumes:
             self._outgoing.effects.append(Feed(subscription))
-        if subscription.draining and not subscription.queue:
+        elif subscription.draining and not subscription.queue:
             self._drained(subscription)
 
     def drain(self, member: Member, frame: Frame) -> None:
@@ -124,7 +124,12 @@ class Registrations:
         if subscription is None:
             self._outgoing.answer(member, frame.correlation)
             return
-        if not (subscription.draining or subscription.resumes):
+        if subscription.resumes:
+            # Nothing waits for it here. Until UNSUB it may say what it has dealt with.
+            subscription.draining = True
+            self._outgoing.answer(member, subscription.id)
+            return
+        if not subscription.draining:
             self._delivery.remove(subscription)
         subscription.draining = True
         if not subscription.queue:

@@ -89,11 +89,12 @@ class Subscription:
 
     def begin(self, position: int, epoch: str) -> None:
         """The broker has granted it."""
-        if self._wish.after is not None or self._wish.durable:
-            # From now on by position, also for one that began where the broker remembered.
+        if self._wish.after is None and not self._wish.durable:
+            return
+        if self._wish.after is None:  # it begins where the broker remembers; then it knows itself
             self._seen = max(self._seen, position)
-            self.position = max(self.position, 0) or position
-            self._wish = msgspec.structs.replace(self._wish, after=self._seen, epoch=epoch)
+            self.position = max(self.position, position)
+        self._wish = msgspec.structs.replace(self._wish, after=self._seen, epoch=epoch)
 
     def arrived(self, link: Link, frames: int, size: int, sequence: int) -> None:
         """So much was handed to `take`, up to this sequence if it is kept."""
