@@ -32,7 +32,8 @@ def test_home_is_absolute_whatever_the_variable_says(monkeypatch: pytest.MonkeyP
 
 def test_everything_lies_directly_in_the_home_under_a_name_of_its_own() -> None:
     home = Home(Path("/h"))
-    places = [home.config, home.runs, home.audit, home.artifacts, home.extensions, home.logs]
+    places = [home.config, home.runs, home.audit, home.bus, home.run]
+    places += [home.artifacts, home.extensions, home.results, home.logs]
     assert {place.parent for place in places} == {Path("/h")}
     assert len(set(places)) == len(places)
 

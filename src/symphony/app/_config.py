@@ -13,6 +13,7 @@ from symphony.commons.config import Loaded, load_config, standard_layers
 from symphony.commons.folders import Home, user_path
 from symphony.commons.logging import LoggingConfig
 from symphony.extensions import HostConfig
+from symphony.ipc import BusConfig
 
 
 class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,10 +35,23 @@ class ExtensionsConfig(HostConfig, frozen=True, forbid_unknown_fields=True):
     folders: tuple[str, ...] = ()
 
 
+class BusSettings(BusConfig, frozen=True, forbid_unknown_fields=True):
+    """Where `symphony serve` listens, and how much its bus keeps."""
+
+    #: A socket's path, or an address such as `pipe:symphony`; empty is `run/bus.sock` in the home.
+    socket: str = ""
+    #: Of kept messages; whatever is reached first. The bus's own `LogLimits` are not used here:
+    #: they live beside the log, whose import every command would pay for.
+    kept_messages: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    kept_bytes: Annotated[int, msgspec.Meta(ge=1)] = 256 * 1024 * 1024
+    kept_age_s: Annotated[float, msgspec.Meta(gt=0)] = 7 * 24 * 3600.0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logging: LoggingConfig = LoggingConfig()
     run: RunConfig = RunConfig()
     extensions: ExtensionsConfig = ExtensionsConfig()
+    bus: BusSettings = BusSettings()
 
 
 def read_config(home: Home, overrides: Mapping[str, object]) -> Loaded[Config]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from symphony._version import __version__
+from symphony.app._bus import bus_address, may_be_served
 from symphony.app._config import Config, extension_folders, read_config
 from symphony.commons.errors import SymphonyError
 from symphony.commons.files import existing_part, format_size
@@ -70,7 +71,9 @@ def examine(home: Home) -> list[Check]:
         "home": lambda: [_home(home)],
         "disk": lambda: [_disk(home)],
         "configuration": lambda: [_configuration(home)],
-        "databases": lambda: map(_stored, filter(Path.exists, (home.runs, home.audit))),
+        "databases": lambda: map(_stored, filter(Path.exists, (home.runs, home.audit, home.bus))),
+        "bus": lambda: [_bus(home)],
+        "event loop": lambda: [_event_loop()],
         "extras": lambda: map(_extra, EXTRAS),
         "sandbox": lambda: map(_layer, probe().layers),
         "extensions": lambda: map(_extension, _found(home)),
@@ -127,13 +130,34 @@ def _disk(home: Home) -> Check:
     return Check("disk", Verdict.WARN, detail, "Free some space, or set SYMPHONY_HOME elsewhere.")
 
 
+def _config(home: Home) -> Config:
+    try:
+        return read_config(home, {}).value
+    except SymphonyError:  # the check of the configuration tells
+        return Config()
+
+
+def _bus(home: Home) -> Check:
+    """Nothing is wrong where none is served: runs need none."""
+    address = bus_address(home, _config(home).bus)
+    if not may_be_served(address):
+        return Check("bus", Verdict.OK, f"not served: no process listens at {address}")
+    served = "served" if address.startswith("unix:") else "perhaps served"
+    return Check("bus", Verdict.OK, f"{served} at {address}")
+
+
+def _event_loop() -> Check:
+    if _installed("uvloop"):
+        return Check("event loop", Verdict.OK, ", ".join(_versions(("uvloop",))))
+    if platform.system() == "Windows":
+        return Check("event loop", Verdict.OK, "asyncio's own: there is no uvloop for Windows")
+    detail = "asyncio's own: uvloop, which is faster, is not installed"
+    return Check("event loop", Verdict.WARN, detail, "pip install uvloop")
+
+
 def _found(home: Home) -> list[Found]:
     """The extensions that every workflow can use."""
-    try:
-        config = read_config(home, {}).value
-    except SymphonyError:  # the check of the configuration tells
-        config = Config()
-    return discover(extension_folders(home, config.extensions))
+    return discover(extension_folders(home, _config(home).extensions))
 
 
 def _extension(found: Found) -> Check:

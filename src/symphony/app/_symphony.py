@@ -10,9 +10,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
+from symphony import ipc
+from symphony.app._bus import Buses, open_buses
 from symphony.app._config import Config, extension_folders, read_config
 from symphony.app._inputs import checked_inputs
 from symphony.app._players import Players
+from symphony.app._run import Feed, Run
 from symphony.commons import blocking
 from symphony.commons.audit import AuditLog
 from symphony.commons.clock import Clock, SystemClock
@@ -22,96 +25,13 @@ from symphony.commons.logging import configure, get_logger
 from symphony.commons.tasks import task_scope
 from symphony.commons.values import Value
 from symphony.engines import LocalEngine
-from symphony.execution import Recorded, RunStatus
 from symphony.extensions import ExtensionHost, Found, discover, open_host
 from symphony.operators import BUILTIN, Operator, OperatorInvalid
 from symphony.pit.artifacts import ArtifactStore, open_store
-from symphony.pit.tracker import (
-    Journal,
-    NodeProgress,
-    Observer,
-    RunControl,
-    RunExists,
-    open_journal,
-    perform,
-)
+from symphony.pit.tracker import Journal, RunControl, RunExists, open_journal, perform
 from symphony.workflow import Problem, Workflow, check, validate
 
 log = get_logger("app")
-
-
-class _Feed:
-    """Hands every event of a run to whoever watches, those of the past included, and its outcome
-    to whoever waits."""
-
-    def __init__(self) -> None:
-        self.outcome: asyncio.Future[RunStatus] = asyncio.get_running_loop().create_future()
-        # Nobody has to ask for it: what went wrong is in the log.
-        self.outcome.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        self._history: list[Recorded] = []
-        self._observers: list[Observer] = []
-
-    def take(self, news: Recorded | NodeProgress) -> None:
-        if isinstance(news, Recorded):
-            self._history.append(news)
-        for observer in tuple(self._observers):
-            observer(news)
-
-    def add(self, observer: Observer) -> None:
-        for recorded in self._history:
-            observer(recorded)
-        self._observers.append(observer)
-
-    def remove(self, observer: Observer) -> None:
-        self._observers.remove(observer)
-
-
-class Run:
-    """A run that was started; it goes on whether or not anybody looks at it."""
-
-    def __init__(self, run_id: str, feed: _Feed, control: RunControl) -> None:
-        self.id = run_id
-        self._feed = feed
-        self._control = control
-
-    async def result(self) -> RunStatus:
-        """Wait for the end. A failed run is a result too; raises only what kept the run from
-        being carried out or recorded. Cancelling the wait does not cancel the run."""
-        return await asyncio.shield(self._feed.outcome)
-
-    def cancel(self, reason: str = "cancelled by request") -> None:
-        """Start nothing more and stop what runs; `result` then tells how it ended."""
-        self._control.cancel(reason)
-
-    def watch(self, observer: Observer) -> None:
-        """Call `observer` with every event, those of the past first, and with live progress.
-
-        An observer that raises ends the run.
-        """
-        self._feed.add(observer)
-
-    async def events(self) -> AsyncIterator[Recorded]:
-        """Every event from the first to the last. Several may read, each at its own pace.
-
-        Ends with the run, even with one that could not record its end.
-        """
-        queue: asyncio.Queue[Recorded | None] = asyncio.Queue()
-
-        def take(news: Recorded | NodeProgress) -> None:
-            if isinstance(news, Recorded):
-                queue.put_nowait(news)
-
-        def end(_: asyncio.Future[RunStatus]) -> None:
-            queue.put_nowait(None)
-
-        self._feed.add(take)
-        self._feed.outcome.add_done_callback(end)
-        try:
-            while (recorded := await queue.get()) is not None:
-                yield recorded
-        finally:
-            self._feed.outcome.remove_done_callback(end)
-            self._feed.remove(take)
 
 
 class Symphony:
@@ -126,6 +46,7 @@ class Symphony:
         journal: Journal,
         host: ExtensionHost,
         audit: AuditLog,
+        buses: Buses,
         operators: Mapping[str, Operator],
         tasks: asyncio.TaskGroup,
         clock: Clock,
@@ -136,9 +57,17 @@ class Symphony:
         self.journal = journal
         self._host = host
         self._audit = audit
+        self._buses = buses
         self._operators = operators
         self._tasks = tasks
         self._clock = clock
+
+    async def bus(self) -> ipc.Endpoint:
+        """An endpoint on a bus inside this process, the same at each call; it begins with the
+        first. Every event of a run that goes on, or begins later, is published there on
+        `run.<id>.<kind of event>` as it stands in the journal; `publish_kept` has no log there.
+        """
+        return await self._buses.own()
 
     async def validate(self, workflow: Workflow, base: Path | None = None) -> list[Problem]:
         """Everything that is wrong with a workflow; raises what is wrong with its extensions.
@@ -168,11 +97,13 @@ class Symphony:
         if await self.journal.knows(id_):
             raise RunExists(id_)
         await self._record("run.started", id_, "begun", {"workflow": workflow.id})
-        feed, control = _Feed(), RunControl()
+        feed, control = Feed(), RunControl()
         self._tasks.create_task(
             self._perform(id_, workflow, bound, players=players, feed=feed, control=control)
         )
-        return Run(id_, feed, control)
+        run = Run(id_, feed, control)
+        self._buses.begin(run)
+        return run
 
     async def _perform(
         self,
@@ -181,7 +112,7 @@ class Symphony:
         inputs: Mapping[str, Value],
         *,
         players: Players,
-        feed: _Feed,
+        feed: Feed,
         control: RunControl,
     ) -> None:
         """What a run raises goes to whoever waits for it, and harms no other run."""
@@ -211,6 +142,7 @@ class Symphony:
             log.exception("a run could not be carried out", run=run_id)
             feed.outcome.set_exception(error)
         finally:
+            self._buses.end(run_id)
             await self._record_end(run_id, outcome)
 
     async def _record_end(self, run_id: str, outcome: str) -> None:
@@ -260,6 +192,7 @@ async def open_symphony(
         store = await stack.enter_async_context(open_store(place.artifacts))
         journal = await stack.enter_async_context(open_journal(place.runs))
         host = await stack.enter_async_context(open_host(config.extensions))
+        buses = await stack.enter_async_context(open_buses(place, config.bus))
         tasks = await stack.enter_async_context(task_scope())
         yield Symphony(
             place,
@@ -268,6 +201,7 @@ async def open_symphony(
             journal=journal,
             host=host,
             audit=audit,
+            buses=buses,
             operators=_with_builtin(operators),
             tasks=tasks,
             clock=SystemClock(),

@@ -8,6 +8,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("symphony.cli._run:run", "Run a workflow file and show where its results lie."),
     "validate": ("symphony.cli._validate:validate", "Check a workflow file; list every fault."),
     "runs": ("symphony.cli._runs:runs", "List the runs of the past, or show one."),
+    "bus": ("symphony.cli._bus:bus", "Watch the bus, and take part in it."),
+    "serve": ("symphony.cli._serve:serve", "Hold the bus of this home, until Ctrl-C."),
     "config": ("symphony.cli._config:config", "Show the settings in force and their origin."),
     "audit": ("symphony.cli._audit:audit", "List, verify or export the audit log."),
     "doctor": ("symphony.cli._doctor:doctor", "Say what is installed, enforced or missing."),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
 
 from symphony.app import Results, Run, collect, open_symphony
+from symphony.cli._interrupts import on_interrupt
 from symphony.cli._messages import error_lines, write_json
 from symphony.cli._progress import Spectator, format_seconds, watching
 from symphony.commons.errors import EXIT_CODES, EXIT_OK, EXIT_RUN_FAILED, Category
@@ -91,36 +89,16 @@ async def _perform(
             run.watch(spectator.notice)
             async with task_scope() as tasks:
                 reminder = tasks.create_task(spectator.remind())
-                with _interrupts(run):
+                with on_interrupt(lambda: _cancel(run)):
                     status = await run.result()
                 reminder.cancel()
         folder = out or symphony.home.results / run.id
         return await collect(workflow, status, symphony.store, folder)
 
 
-@contextmanager
-def _interrupts(run: Run) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM cancels the run; the next one acts as usual."""
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def interrupt() -> None:
-        for each in signals:
-            loop.remove_signal_handler(each)
-        click.echo("Cancelling; Ctrl-C again to stop at once.", err=True)
-        run.cancel("interrupted")
-
-    try:
-        for each in signals:
-            loop.add_signal_handler(each, interrupt)
-    except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt, which cancels too
-        yield
-        return
-    try:
-        yield
-    finally:
-        for each in signals:
-            loop.remove_signal_handler(each)
+def _cancel(run: Run) -> None:
+    click.echo("Cancelling; Ctrl-C again to stop at once.", err=True)
+    run.cancel("interrupted")
 
 
 def _show(results: Results) -> None:

@@ -31,6 +31,16 @@ class Home:
         return self.root / "audit.db"
 
     @property
+    def bus(self) -> Path:
+        """The messages that a served bus keeps."""
+        return self.root / "bus.db"
+
+    @property
+    def run(self) -> Path:
+        """What exists while something runs: sockets, and the locks beside them."""
+        return self.root / "run"
+
+    @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 
