@@ -48,6 +48,8 @@ def test_nobody_reaches_into_another_room() -> None:
         room = path.parent.relative_to(SOURCE.parent).parts
         for name, _ in found:
             parts = tuple(name.split("."))
+            if parts[:2] == ("symphony", "ipc") == room[:2]:
+                continue  # one room on three floors, whose order is a contract
             if parts[0] == "symphony" and parts[-1].startswith("_") and parts[-1] != "_version":
                 assert parts[:-1] == room, f"{path} imports {name}"
 

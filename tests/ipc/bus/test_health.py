@@ -6,8 +6,8 @@ import pytest
 from tests.ipc.bus.wire import PLENTY, Bus, Wire, untouched
 
 from symphony.ipc.bus._config import BusConfig
-from symphony.ipc.bus._reports import DeadLetter, EndpointInfo, EndpointQuery, ServingInfo
 from symphony.ipc.bus._news import SHOWN_BYTES
+from symphony.ipc.bus._reports import DeadLetter, EndpointInfo, EndpointQuery, ServingInfo
 from symphony.ipc.protocol._codecs import opened, seal
 from symphony.ipc.protocol._control import Policy
 from symphony.ipc.protocol._frames import SEQUENCE, Frame, Kind, encode

@@ -73,10 +73,12 @@ async def editor_and_peer() -> AsyncIterator[tuple[Editor, Endpoint]]:
 
 def test_a_request_is_answered_with_what_the_responder_returns() -> None:
     async def main() -> None:
-        async with editor_and_peer() as (editor, peer):
-            async with peer.serve("sum.of", lambda request: sum(request.payload_as(list[int]))):
-                editor.say("sum/of", [1, 2, 3], 7)
-                assert await editor.heard() == {"jsonrpc": "2.0", "id": 7, "result": 6}
+        async with (
+            editor_and_peer() as (editor, peer),
+            peer.serve("sum.of", lambda request: sum(request.payload_as(list[int]))),
+        ):
+            editor.say("sum/of", [1, 2, 3], 7)
+            assert await editor.heard() == {"jsonrpc": "2.0", "id": 7, "result": 6}
 
     asyncio.run(main())
 

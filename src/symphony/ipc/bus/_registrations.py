@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symphony.commons.errors import SymphonyError
+from symphony.commons.logging import get_logger
 from symphony.ipc._errors import BadFrame, LimitReached, NotKept, NotPermitted
 from symphony.ipc.bus._access import Action, Permit
 from symphony.ipc.bus._delivery import Delivery
@@ -15,6 +16,8 @@ from symphony.ipc.bus._requests import Requests
 from symphony.ipc.bus._topics import check_pattern
 from symphony.ipc.protocol._control import CREDIT, Serve, Subscribe, Subscribed
 from symphony.ipc.protocol._frames import SEQUENCE, Frame, decode_body
+
+log = get_logger("ipc.bus")
 
 
 class Registrations:
@@ -41,14 +44,15 @@ class Registrations:
         self._limit = limit
         self._keeps = keeps
         self._gone = gone
+        #: What was asked for, or withdrawn, and is not granted.
+        self.refused = 0
 
     def subscribe(self, member: Member, frame: Frame) -> None:
         wish = decode_body(frame.body, Subscribe)
         try:
             self._check_registration(member, frame)
             check_pattern(frame.topic)
-            if not self._permit(member.name, Action.SUBSCRIBE, frame.topic):
-                raise NotPermitted(member.name, Action.SUBSCRIBE, frame.topic)
+            self._require_grant(member, Action.SUBSCRIBE, frame.topic)
             resumes = wish.after is not None or bool(wish.durable)
             if resumes and not self._keeps:
                 raise NotKept(frame.topic)
@@ -140,10 +144,7 @@ class Registrations:
         try:
             self._check_registration(member, frame)
             check_pattern(frame.topic)
-            if frame.topic.startswith("bus.") or not self._permit(
-                member.name, Action.SERVE, frame.topic
-            ):
-                raise NotPermitted(member.name, Action.SERVE, frame.topic)
+            self._require_grant(member, Action.SERVE, frame.topic)
         except BadFrame:
             raise
         except SymphonyError as error:
@@ -165,13 +166,15 @@ class Registrations:
     def withdraw(self, member: Member) -> None:
         """Grants of the endpoint have changed: end what is no longer granted."""
         for subscription in tuple(member.subscriptions.values()):
-            if not self._permit(member.name, Action.SUBSCRIBE, subscription.pattern):
-                error = NotPermitted(member.name, Action.SUBSCRIBE, subscription.pattern)
+            try:
+                self._require_grant(member, Action.SUBSCRIBE, subscription.pattern)
+            except NotPermitted as error:
                 self.unsubscribe(subscription)
                 self._outgoing.fail(member, subscription.id, error, subscription.pattern)
         for serving in tuple(member.servings.values()):
-            if not self._permit(member.name, Action.SERVE, serving.pattern):
-                error = NotPermitted(member.name, Action.SERVE, serving.pattern)
+            try:
+                self._require_grant(member, Action.SERVE, serving.pattern)
+            except NotPermitted as error:
                 self._requests.remove(member.servings.pop(serving.id))
                 self._outgoing.fail(member, serving.id, error, serving.pattern)
         self._news.changed(member)
@@ -180,6 +183,14 @@ class Registrations:
         self.unsubscribe(subscription)
         self._outgoing.answer(subscription.member, subscription.id)
         self._news.changed(subscription.member)
+
+    def _require_grant(self, member: Member, action: Action, pattern: str) -> None:
+        """Raises NotPermitted, which is logged."""
+        of_the_bus = action is Action.SERVE and pattern.startswith("bus.")
+        if of_the_bus or not self._permit(member.name, action, pattern):
+            log.warning("not permitted", endpoint=member.name, action=action, topic=pattern)
+            self.refused += 1
+            raise NotPermitted(member.name, action, pattern)
 
     def _check_registration(self, member: Member, frame: Frame) -> None:
         used = (member.subscriptions, member.servings, member.asked)

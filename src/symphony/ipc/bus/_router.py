@@ -355,7 +355,7 @@ class Router:
             failed=self._requests.failed,
             cancelled=self._requests.cancelled,
             unexpected_answers=self._requests.unexpected,
-            refused=self._refused,
+            refused=self._refused + self._registrations.refused,
             dead_letters=self._news.buried,
             kept=self._kept,
             **totals(self._members.values(), self._gone),
