@@ -15,6 +15,7 @@ from symphony.cli._traffic import (
     content_line,
     content_of,
     cut,
+    elided,
     heard,
     json_line,
     printable,
@@ -139,6 +140,23 @@ def test_topics_of_the_bus_that_hold_something_else_are_shown_as_they_are() -> N
     flags, body = seal({"newer": True})
     for topic in ("bus.endpoint.joined", "bus.dead"):
         assert shown(Message(topic, body, 0, flags)).endswith("{newer: true}")
+
+
+def test_narrow_terminal_shows_the_payload_before_all_else() -> None:
+    event = {"kind": "node.finished", "node": "greet"}
+    flags, body = seal({"v": 1, "seq": 4, "at": 1.5, "event": event})
+    message = Message("run.20260102-030405-a1b2c3.node.finished", body, 3, flags)
+    line = shown(message, 80)
+    assert line.startswith("03:04:05  run.2026…05-a1b2c3.node.finished  ")
+    assert line.endswith('{node: "greet"}')
+    assert " me " not in line
+    assert " me " in shown(message, 120)
+    assert "run.20260102-030405-a1b2c3.node.finished" in shown(message, 120)
+
+
+def test_elided_text_is_as_wide_as_it_may_be() -> None:
+    assert elided("abcdefghijkl", 12) == "abcdefghijkl"
+    assert elided("abcdefghijklm", 12) == "abc…fghijklm"
 
 
 def test_columns_widen_and_stay_so() -> None:

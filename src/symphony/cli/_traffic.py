@@ -32,6 +32,8 @@ from symphony.ipc import (
 #: The columns of topics and sources widen up to these as what they show asks for it.
 WIDEST_TOPIC = 56
 WIDEST_SOURCE = 24
+#: A terminal of fewer columns has no room for everything.
+NARROW = 110
 
 _COLOURS = ("green", "yellow", "blue", "magenta", "cyan")
 _ESCAPE_OR_SIGN = re.compile(r"(\x1b\[[0-9;]*m)|(.)", re.DOTALL)
@@ -133,14 +135,18 @@ class TrafficView:
         self._source_width = 8
 
     def line(self, message: Message, source: str, at: datetime, columns: int) -> str:
-        """`columns` is what there is room for; 0 is any."""
-        topic, source = printable(message.topic), printable(source)
-        self._topic_width = _widened(self._topic_width, len(topic), WIDEST_TOPIC)
-        self._source_width = _widened(self._source_width, len(source), WIDEST_SOURCE)
+        """`columns` is what there is room for; 0 is any. Where there is little, the payload gets
+        what the source, the milliseconds and the middle of long topics would take."""
+        narrow = 0 < columns < NARROW
+        widest = min(WIDEST_TOPIC, columns * 2 // 5) if columns else WIDEST_TOPIC
+        topic = printable(message.topic)
+        topic = elided(topic, widest) if columns else topic
+        self._topic_width = min(_widened(self._topic_width, len(topic)), widest)
+        time = f"{at:%H:%M:%S}" if narrow else f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
         parts = (
-            self._paint(f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}", dim=True),
+            self._paint(time, dim=True),
             self._topic(topic),
-            self._paint(f"{source:<{self._source_width}}", fg=_colour_of(source)),
+            *(() if narrow else (self._source(printable(source)),)),
             self._paint(f"{format_size(len(message.body)):>9}", dim=True),
             self._mark(message) + (_news(message) or shown_content(message, colour=self._colour)),
         )
@@ -153,6 +159,10 @@ class TrafficView:
             return self._paint(text, fg="red" if topic == "bus.dead" else None, dim=True)
         return self._paint(text, bold=True)
 
+    def _source(self, source: str) -> str:
+        self._source_width = min(_widened(self._source_width, len(source)), WIDEST_SOURCE)
+        return self._paint(f"{source:<{self._source_width}}", fg=_colour_of(source))
+
     def _mark(self, message: Message) -> str:
         return self._paint(f"#{message.sequence} ", dim=True) if message.sequence else ""
 
@@ -164,9 +174,17 @@ class TrafficView:
         return click.style(text, fg=fg, bold=bold or None, dim=dim or None)
 
 
-def _widened(width: int, needed: int, widest: int) -> int:
+def _widened(width: int, needed: int) -> int:
     """By eights: a column that follows every name flutters."""
-    return max(width, min(widest, (needed + 7) // 8 * 8))
+    return max(width, (needed + 7) // 8 * 8)
+
+
+def elided(text: str, width: int) -> str:
+    """The beginning and, mostly, the end of a text that is too long: the end says more."""
+    if len(text) <= width:
+        return text
+    begin = width // 4
+    return f"{text[:begin]}…{text[begin + 1 + len(text) - width :]}"
 
 
 def _colour_of(name: str) -> str:

@@ -232,6 +232,28 @@ def test_reader_that_wants_to_be_cut_off_is_when_its_queue_is_full() -> None:
     assert untouched([speaker, other])
 
 
+def test_one_that_blocks_is_cut_off_when_more_waits_than_may() -> None:
+    """Though each of the publishers kept to its credit, and has gone."""
+    config = BusConfig(max_backlog_bytes=10_000, publish_bytes=4_000)
+    bus = Bus(config)
+    listener = bus.join("listener")
+    listener.subscribe("a", frames=1)
+    for each in range(4):
+        speaker = bus.join(f"speaker-{each}")
+        speaker.publish("a", bytes(3_900))
+        speaker.leave()
+    assert listener.farewell() == "ipc.slow_reader"
+
+
+def test_news_of_the_bus_itself_pile_up_for_nobody() -> None:
+    bus = Bus(BusConfig(max_backlog_bytes=10_000))
+    watcher = bus.join("watcher")
+    watcher.subscribe("bus.>", frames=1)
+    for each in range(100):
+        bus.join(f"guest-{each}").leave()
+    assert watcher.farewell() == "ipc.slow_reader"
+
+
 def test_queue_of_who_was_cut_off_does_not_grow() -> None:
     bus, speaker, listener = pair()
     listener.subscribe("a", frames=1, policy=Policy.DISCONNECT)

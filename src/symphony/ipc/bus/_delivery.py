@@ -7,7 +7,8 @@ whose credit ends within them, makes the router look at frames one by one.
 A publisher's credit for a run comes back when every `block` subscription has taken it: at once if
 all have credit, else when the slowest has. So what waits in the broker is at most the publishers'
 credit times the subscriptions that are behind, and the queues of the other policies, which are as
-long as those subscriptions' own credit.
+long as those subscriptions' own credit. A subscriber for which more waits than any may have waiting
+is cut off, whatever its policy.
 """
 
 from __future__ import annotations
@@ -48,8 +49,11 @@ class Route(NamedTuple):
 class Delivery:
     """The publish/subscribe half of the router."""
 
-    def __init__(self, outgoing: Outgoing, publish_frames: int, publish_size: int) -> None:
+    def __init__(
+        self, outgoing: Outgoing, publish_frames: int, publish_size: int, max_backlog: int
+    ) -> None:
         self._outgoing = outgoing
+        self._max_backlog = max_backlog
         self._owed_frames = max(publish_frames // PARTS, 1)
         self._owed_size = max(publish_size // PARTS, 1)
         self._table: PatternTable[Subscription] = PatternTable()
@@ -188,8 +192,7 @@ class Delivery:
             return
         match subscription.policy:
             case Policy.BLOCK:
-                debt.waiting += 1
-                self._queue(subscription, waiting)
+                debt.waiting += self._queue_or_cut_off(subscription, waiting)
             case Policy.DROP_OLDEST:
                 self._queue(subscription, waiting)
                 self._drop_oldest(subscription)
@@ -269,17 +272,25 @@ class Delivery:
         if kept:
             self._queue(subscription, Waiting(b"".join(kept), len(kept), debt))
 
-    def _queue_or_cut_off(self, subscription: Subscription, waiting: Waiting) -> None:
-        """One that has been cut off already only waits for its end: nothing is queued any more."""
+    def _queue_or_cut_off(self, subscription: Subscription, waiting: Waiting) -> bool:
+        """Whether it was queued. One that has been cut off already only waits for its end."""
         member = subscription.member
         if member.closing:
             subscription.dropped += waiting.frames
-            return
+            return False
         self._queue(subscription, waiting)
-        if _overfull(subscription):
+        if self._intolerable(subscription):
             error = SlowReader(member.name, "messages", subscription.queued_frames)
             log.warning("a subscriber was cut off", pattern=subscription.pattern, error=error)
             self._outgoing.close(member, error)
+        return True
+
+    def _intolerable(self, subscription: Subscription) -> bool:
+        """Publishers that come, spend their credit and go could pile up any amount for one that
+        blocks, and nobody's credit holds back what the broker itself tells."""
+        if subscription.policy is Policy.BLOCK:
+            return subscription.queued_size > self._max_backlog
+        return _overfull(subscription)
 
     def _pass_on(self, subscription: Subscription, waiting: Waiting) -> int:
         """To the others of a group whose member has gone; how many frames they have taken."""

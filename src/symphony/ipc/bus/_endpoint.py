@@ -366,7 +366,8 @@ class Endpoint:
 
     async def _publish_large(self, topic: str, flags: int, body: bytes) -> None:
         """As shared memory if that can be, else inline. Nothing is waited for between the packet
-        on the side channel and the frame that names it."""
+        on the side channel and the frame that names it, and nothing there can fail."""
+        check_topic(topic)
         block = await _block(body)
         try:
             while True:

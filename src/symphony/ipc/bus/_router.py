@@ -121,7 +121,9 @@ class Router:
         self._monotonic = monotonic
         self._epoch = epoch
         self._limit = config.max_frame_bytes
-        self._delivery = Delivery(self.outgoing, config.publish_frames, config.publish_bytes)
+        self._delivery = Delivery(
+            self.outgoing, config.publish_frames, config.publish_bytes, config.max_backlog_bytes
+        )
         self._requests = Requests(self.outgoing, config.max_requests)
         self._numbers = 0
         self._members: dict[int, Member] = {}
@@ -177,6 +179,8 @@ class Router:
             if kind == REQ and source == member.number and not flags & NOT_PLAIN_REQUEST:
                 self._ask(member, data[at:stop], flags, topic_size, correlation)
             elif kind in ANSWERS and not flags & NOT_PLAIN:
+                if topic_size:  # hardly ever; who asked must be able to read it
+                    topic_text(data[at + HEADER_SIZE : at + HEADER_SIZE + topic_size])
                 member.frames_in += 1
                 member.bytes_in += size
                 self._requests.answer(member, source, correlation, data[at:stop])
@@ -381,7 +385,7 @@ class Router:
         run = SharedRun.of(data, self._sides.claim(member, ticket))
         if run.block.size != size or size > self._config.max_shared_bytes:
             raise BadFrame(f"a handle on {size} bytes came with a block of {run.block.size}")
-        if frame.kind in (Kind.REP, Kind.ERR):
+        if frame.kind in (Kind.REP, Kind.ERR) and frame.flags & NOT_PLAIN == SHARED:
             self._requests.answer(member, frame.source, frame.correlation, run)
             return
         if frame.source != member.number or frame.flags & NOT_PLAIN_REQUEST != SHARED:

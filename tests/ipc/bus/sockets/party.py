@@ -173,7 +173,7 @@ class RawPeer:
         return frames
 
     async def greet(self, name: str) -> None:
-        greeting = Greeting(name=name, instance=name, max_frame=2**20)
+        greeting = Greeting(name=name, instance=name, max_frame=2**24)
         self.send(Frame(Kind.HELLO, body=encode_body(greeting)))
         self.number = (await self.frame_of(Kind.WELCOME)).source
 

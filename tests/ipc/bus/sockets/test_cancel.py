@@ -134,6 +134,7 @@ def test_a_request_and_its_cancel_that_arrive_together(address: str, run: Run) -
     run(main())
 
 
+@pytest.mark.slow
 def test_a_request_that_waits_for_its_turn(address: str, run: Run) -> None:
     async def main() -> None:
         async with open_party(address) as party:
@@ -337,6 +338,7 @@ def test_drain(address: str, late: bool, run: Run) -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_open_and_close_a_broker(address: str, log_path: Path, late: bool, run: Run) -> None:
     """A broker that was cancelled while it opened or closed has let go of everything."""
 

@@ -88,6 +88,7 @@ def test_it_survives_the_broker(address: str, log_path: Path, run: Run) -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_a_resumed_subscription_goes_on_over_restarts_of_the_broker(
     address: str, log_path: Path, run: Run
 ) -> None:

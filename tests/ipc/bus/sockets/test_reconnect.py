@@ -90,6 +90,7 @@ def test_requests_and_publications_wait_for_the_broker(address: str, run: Run) -
     run(main())
 
 
+@pytest.mark.slow
 def test_what_was_asked_and_not_answered_fails_at_once(
     address: str, open_peer: OpenPeer, run: Run
 ) -> None:
@@ -297,6 +298,7 @@ def test_a_subscription_that_is_refused_when_restored_ends_with_the_reason(
     run(main())
 
 
+@pytest.mark.slow
 def test_a_broker_that_hangs_is_given_up_and_found_again(
     address: str, open_peer: OpenPeer, run: Run
 ) -> None:
