@@ -1,6 +1,6 @@
 """The message bus beside its peers, process to process, through the real broker.
 
-    python bench/ipc.py [--json] [--repeat 5] [--seconds 1] [--peers zmq,nats,...] [--size 128]
+    python bench/ipc.py [--json] [--repeat 5] [--others 5] [--seconds 1] [--peers zmq] [--size 128]
 
 W1 is one request at a time (p50, p99; pinned to one CPU, since across CPUs wake-ups dominate, and
 unpinned), W2 is 64 at a time, W3 one publisher to one subscriber (at two windows: how far it may
@@ -142,6 +142,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--others", type=int, help="repeats of the peers but the best")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--peers", default=",".join(PEERS))
     options = parser.parse_args()
@@ -150,8 +151,10 @@ def main() -> None:
     for turn in range(options.repeat):
         for workload in WORKLOADS:
             print(f"{turn + 1}/{options.repeat} {workload.label} ...", file=sys.stderr, flush=True)
+            others = options.repeat if options.others is None else options.others
+            turns = peers if turn < others else [peer for peer in peers if peer == BEST]
             found = (
-                samples(workload, [*peers, "ours"], options)
+                samples(workload, [*turns, "ours"], options)
                 if HARNESS.exists()
                 else alone(workload, options)
             )

@@ -198,6 +198,7 @@ def endpoint(data: bytes) -> Hashable:
             withdrawn=lambda *those: calls.append(those),
             kept=lambda *those: calls.append(those),
             ended=lambda *those: calls.append(those),
+            encoded=str.encode,
         )
         link.max_frame = 4096
         link.inboxes[2] = inbox

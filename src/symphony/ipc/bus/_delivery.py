@@ -29,8 +29,9 @@ from symphony.ipc.protocol._frames import HEADER, Kind, frame_at
 
 LENGTH = Layout("<I")
 
-#: Credit goes back in parts of the window of this size.
-PARTS = 4
+#: Credit goes back when one of so many parts of the window has been used: in few large parts, since
+#: a publisher that waits for it costs as much to wake as many messages to send.
+PARTS = 2
 
 #: How many topics' routes are remembered.
 MAX_ROUTES = 10_000

@@ -27,9 +27,7 @@ from symphony.commons.logging import get_logger
 from symphony.commons.tasks import task_scope
 from symphony.ipc._errors import (
     ConnectionLost,
-    FrameTooLarge,
     IpcError,
-    NotKept,
     Silent,
 )
 from symphony.ipc.bus._connection import CONTROL_S, Connection, in_time
@@ -50,7 +48,6 @@ from symphony.ipc.protocol._control import (
 )
 from symphony.ipc.protocol._envelope import Codec
 from symphony.ipc.protocol._frames import (
-    HEADER,
     MAX_FRAME,
     SEQUENCE,
     SHARED,
@@ -108,8 +105,6 @@ class Endpoint:
             address, greeting, self, new_link=self._new_link, reconnect=reconnect, tasks=tasks
         )
         self._topics: dict[str, bytes] = {}
-        #: The header of the last publication, which the next of its topic and size begins with.
-        self._last_topic, self._last_size, self._last_flags, self._last_header = "", -1, 0, b""
         self._subscriptions: list[Subscription] = []
         self._number = 0
         self._unkept: dict[int, _Unkept] = {}
@@ -165,18 +160,8 @@ class Endpoint:
         """Publish without waiting; False, with nothing sent, if there is no credit or no
         connection. A large payload goes inline. Raises BadTopic, FrameTooLarge."""
         flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
-        return self._try_send(topic, flags, body)
-
-    def _try_send(self, topic: str, flags: int, body: bytes) -> bool:
         link = self._connection.link
-        if link is None or link.frames <= 0 or link.size <= 0:
-            return False
-        size = len(body)
-        if topic is not self._last_topic or size != self._last_size or flags != self._last_flags:
-            self._last_header = self._header(link, topic, flags, size)
-            self._last_topic, self._last_size, self._last_flags = topic, size, flags
-        link.publish(self._last_header, body)
-        return True
+        return link is not None and link.publish(topic, flags, body)
 
     async def publish(self, topic: str, payload: object = b"") -> None:
         """Publish once there is credit, that is as fast as the slowest `block` subscriber takes
@@ -188,7 +173,7 @@ class Endpoint:
         if len(body) >= SHARED_FROM:
             await self._publish_large(topic, flags, body)
             return
-        while not self._try_send(topic, flags, body):
+        while (link := self._connection.link) is None or not link.publish(topic, flags, body):
             await self._connection.room()
 
     async def publish_kept(self, topic: str, payload: object = b"") -> None:
@@ -202,8 +187,6 @@ class Endpoint:
         flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
         while (link := self._connection.link) is None or link.frames <= 0 or link.size <= 0:
             await self._connection.room()
-        if not self.epoch:
-            raise NotKept(topic)
         unkept = _Unkept(topic, flags, body, asyncio.get_running_loop().create_future())
         self._send_unkept(link, self._number + 1, unkept)
         self._number += 1
@@ -317,6 +300,7 @@ class Endpoint:
             withdrawn=self._responder.withdraw,
             kept=self._kept,
             ended=self._connection.ended,
+            encoded=lambda topic: self._topics.get(topic) or self._topic(topic),
             batch_delay_s=self._batch_delay_s,
         )
 
@@ -336,7 +320,6 @@ class Endpoint:
     def lost(self) -> None:
         """Nobody can be told the replies to what is being answered."""
         self._responder.give_up()
-        self._last_size = -1
 
     def over(self, error: IpcError) -> None:
         """What waits for another connection waits in vain."""
@@ -376,11 +359,10 @@ class Endpoint:
                     handle = link.hand_over(block)
                     if handle:
                         link.size -= len(body)
-                        header = self._header(link, topic, flags | SHARED, len(handle))
-                        link.publish(header, handle)
+                        link.publish(topic, flags | SHARED, handle)
                         return
                     if link.side is None or len(body) < link.max_frame // 2:
-                        link.publish(self._header(link, topic, flags, len(body)), body)
+                        link.publish(topic, flags, body)
                         return
                 await self._connection.room()
         finally:
@@ -426,14 +408,6 @@ class Endpoint:
             self._topics.clear()
         encoded = self._topics[topic] = topic.encode()
         return encoded
-
-    def _header(self, link: Link, topic: str, flags: int, body_size: int) -> bytes:
-        """Header and topic of a publication; raises BadTopic, FrameTooLarge."""
-        encoded = self._topics.get(topic) or self._topic(topic)
-        size = HEADER.size + len(encoded) + body_size
-        if size > link.max_frame:
-            raise FrameTooLarge(size, link.max_frame)
-        return HEADER.pack(size, PUB, flags, len(encoded), link.number, 0) + encoded
 
     def _send_unkept(self, link: Link, number: int, unkept: _Unkept) -> None:
         topic, flags, body, _ = unkept

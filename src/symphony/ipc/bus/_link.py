@@ -102,6 +102,7 @@ class Link(asyncio.Protocol):
         withdrawn: Callable[[int, int], None],
         kept: Callable[[int, IpcError | None], None],
         ended: Callable[[Link, IpcError], None],
+        encoded: Callable[[str], bytes],
         batch_delay_s: float = 0.0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -110,11 +111,15 @@ class Link(asyncio.Protocol):
         self._withdrawn = withdrawn
         self._kept = kept
         self._ended = ended
+        self._encoded = encoded
         self._batch_delay_s = batch_delay_s
         self._transport: asyncio.Transport | None = None
         self._parts: list[bytes] = []
         self._missing = 0
         self._out: list[bytes] = []
+        #: The last publication's header, topic and sizes: the next is often like it.
+        self._header, self._last_topic, self._last_size, self._flags = b"", "", -1, 0
+        self._frame_size = 0
         self._scheduled = False
         self._most = FIRST_PARTS
         self._time = self._loop.time
@@ -157,18 +162,34 @@ class Link(asyncio.Protocol):
         if len(out) >= self._most:
             self._flush_early()
 
-    def publish(self, header: bytes, body: bytes) -> None:
-        """Send a publication, `header` being all before its body. There must be credit for it:
-        `frames` and `size` above zero."""
+    def publish(self, topic: str, flags: int, body: bytes) -> bool:
+        """Send a publication; False, with nothing sent, if there is no credit for it. Raises
+        BadTopic, FrameTooLarge."""
+        size = self.size
+        if self.frames <= 0 or size <= 0:
+            return False
+        if topic is not self._last_topic or len(body) != self._last_size or flags != self._flags:
+            self._begin_run(topic, flags, len(body))
         self.frames -= 1
-        self.size -= len(header) + len(body)
+        self.size = size - self._frame_size
         out = self._out
         if not self._scheduled:
             self._schedule()
-        out.append(header)
+        out.append(self._header)
         out.append(body)
         if len(out) >= self._most:
             self._flush_early()
+        return True
+
+    def _begin_run(self, topic: str, flags: int, body_size: int) -> None:
+        """The header that publications of this topic and size begin with."""
+        encoded = self._encoded(topic)
+        size = HEADER_SIZE + len(encoded) + body_size
+        if size > self.max_frame:
+            raise FrameTooLarge(size, self.max_frame)
+        self._header = PACK(size, PUB, flags, len(encoded), self.number, 0) + encoded
+        self._last_topic, self._last_size, self._flags = topic, body_size, flags
+        self._frame_size = size
 
     def hand_over(self, block: SharedBlock | None) -> bytes:
         """Pass a block on; the body of the frame that must now be sent for it. Empty if that

@@ -223,14 +223,17 @@ def test_a_broker_that_closes_lets_open_requests_be_answered(address: str, run: 
             one = await stack.enter_async_context(connect(address, reconnect=None))
             two = await stack.enter_async_context(connect(address, reconnect=None))
             await stack.enter_async_context(two.serve("a", answer))
+            await stack.enter_async_context(two.serve("b", lambda request: b""))
             asking = asyncio.create_task(one.request("a"))
             await asked.wait()
+            await one.request("b")
             closing = asyncio.create_task(broker.aclose())
-            while True:  # it takes no new ones, from when it closes on
-                try:
-                    await one.request("bus.stats")
-                except BusClosing:
-                    break
+            for topic in ("b", "bus.stats"):
+                while True:  # it takes no new ones, from when it closes on
+                    try:
+                        await one.request(topic)
+                    except BusClosing:
+                        break
             assert not closing.done()
             assert running.stats().endpoints == 2
             release.set()

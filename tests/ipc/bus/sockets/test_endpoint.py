@@ -713,3 +713,34 @@ def test_all_that_a_request_leads_to_has_its_trace(address: str, run: Run) -> No
                 assert plain.payload_as(str)[3:35] not in traces
 
     run(main())
+
+
+def test_what_is_done_after_a_request_has_not_its_trace(address: str, run: Run) -> None:
+    """A callback runs where the handler of a request has run just before."""
+
+    async def main() -> None:
+        async with open_party(address) as (_, one, two):
+
+            def fail(request: Request) -> bytes:
+                raise OutOfTune("e")
+
+            def take(message: Message) -> None:
+                assert two.try_publish("after", {})
+
+            async with (
+                two.serve("well", lambda request: request.envelope.trace),
+                two.serve("fail", fail),
+                two.subscribe("now", take),
+                one.subscribe("after") as after,
+            ):
+                trace = (await one.request("well", {})).payload_as(str)
+                await one.publish("now")
+                (first,) = await anext(after)
+                with pytest.raises(RequestFailed):
+                    await one.request("fail", {})
+                await one.publish("now")
+                (second,) = await anext(after)
+                traces = [trace, first.envelope.trace, second.envelope.trace]
+                assert len({each[3:35] for each in traces}) == 3
+
+    run(main())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from tests.ipc.bus.sockets.party import OpenPeer, Run, count_up, number_in, until
+from tests.ipc.bus.sockets.party import OpenPeer, Run, count_descriptors, count_up, number_in, until
 
 from symphony.commons.backoff import Backoff
 from symphony.ipc import (
@@ -185,8 +185,9 @@ async def stay_connected(address: str) -> None:
         await asyncio.Event().wait()
 
 
+@pytest.mark.parametrize("welcome", [b"", b"\x01"], ids=["refused", "let-in"])
 def test_a_connection_that_is_lost_before_it_is_set_up_is_an_error(
-    path: Path, address: str, run: Run
+    welcome: bytes, path: Path, address: str, run: Run
 ) -> None:
     """It breaks while the endpoint waits for the side channel."""
 
@@ -199,15 +200,22 @@ def test_a_connection_that_is_lost_before_it_is_set_up_is_an_error(
             side.setblocking(False)
             loop = asyncio.get_running_loop()
             server = await loop.create_unix_server(lambda: fleeting, path)
+            await asyncio.sleep(0)
+            before = count_descriptors()
             async with server:
                 connecting = asyncio.create_task(stay_connected(address))
                 waits, _ = await loop.sock_accept(side)
                 await fleeting.gone.wait()
                 for _ in range(10):
                     await asyncio.sleep(0)  # both ends are in this loop: it has heard of it by then
+                assert waits.recv(256) == b"1"
+                waits.send(welcome)
                 waits.close()
                 with pytest.raises(ConnectionLost):
                     await connecting
+            side.close()
+            server.close()
+            await until(lambda: count_descriptors() <= before)
 
     run(main())
 
