@@ -358,10 +358,10 @@ class Endpoint:
                 if link is not None and link.frames > 0 and link.size > 0:
                     handle = link.hand_over(block)
                     if handle:
-                        link.size -= len(body)
                         link.publish(topic, flags | SHARED, handle)
+                        link.size -= len(body)
                         return
-                    if link.side is None or len(body) < link.max_frame // 2:
+                    if block is None or link.side is None or len(body) < link.max_frame // 2:
                         link.publish(topic, flags, body)
                         return
                 await self._connection.room()
@@ -381,7 +381,7 @@ class Endpoint:
                 handle = link.hand_over(block)
                 if handle:
                     return link, flags | SHARED, handle
-                if link.side is None or len(body) < link.max_frame // 2:
+                if block is None or link.side is None or len(body) < link.max_frame // 2:
                     return link, flags, body
                 await self._connection.room()
         finally:

@@ -39,6 +39,7 @@ from symphony.ipc import (
     connect,
     open_broker,
 )
+from symphony.ipc.transport._errors import TransportUnavailable
 
 SMALL = BusConfig(max_frame_bytes=4096)
 
@@ -267,6 +268,57 @@ def test_a_large_payload_on_a_topic_that_is_none_leaves_nothing_behind(
     run(main())
 
 
+def test_a_payload_larger_than_all_credit_goes_through_shared_memory(
+    address: str, run: Run
+) -> None:
+    async def main() -> None:
+        async with (
+            open_party(address, BusConfig(publish_bytes=1_000_000)) as (_, one, two),
+            two.subscribe("a", credit_bytes=1_000_000) as subscription,
+            two.serve("size", lambda request: str(len(request.view)).encode()),
+            asyncio.TaskGroup() as tasks,
+        ):
+            large = bytes(3_000_000)
+
+            async def publish() -> None:
+                for number in range(5):
+                    await one.publish("a", bytes((number,)) + large)
+
+            tasks.create_task(publish())
+            found: list[Message] = []
+            while len(found) < 5:
+                found += await anext(subscription)
+            assert [each.view[0] for each in found] == list(range(5))
+            assert (await one.request("size", large)).body == b"3000000"
+
+    run(main())
+
+
+def test_without_memory_to_share_a_large_payload_goes_in_a_frame_or_is_refused(
+    address: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def share(body: bytes) -> None:
+        raise TransportUnavailable("shared memory", "there is none")
+
+    async def main() -> None:
+        async with (
+            open_party(address) as (_, one, two),
+            two.subscribe("a") as subscription,
+            two.serve("size", lambda request: str(len(request.body)).encode()),
+        ):
+            monkeypatch.setattr("symphony.ipc.bus._endpoint.share", share)
+            fits, too_large = bytes(3_000_000), bytes(5_000_000)
+            await one.publish("a", fits)
+            assert len((await anext(subscription))[0].body) == len(fits)
+            assert (await one.request("size", fits)).body == b"3000000"
+            with pytest.raises(FrameTooLarge):
+                await one.publish("a", too_large)
+            with pytest.raises(FrameTooLarge):
+                await one.request("size", too_large)
+
+    run(main())
+
+
 # In time.
 
 
@@ -322,7 +374,9 @@ def test_a_sync_handler_that_takes_too_long_answers_nobody(address: str, run: Ru
     async def main() -> None:
         def slow(request: Request) -> bytes:
             if request.body == b"slow":
-                time.sleep(0.05)  # it holds up everything: all are in one loop here
+                end = time.monotonic() + 0.05
+                while time.monotonic() < end:
+                    pass  # it holds up everything: all are in one loop here
             return b"done"
 
         async with open_party(address) as (broker, one, two), one.serve("a", slow):

@@ -232,7 +232,7 @@ OFFENCES: dict[str, Callable[[int], bytes]] = {
     "DEADLINE in PUB": lambda me: encode(Frame(Kind.PUB, 0, "a", b"", me, Flag.DEADLINE, 1)),
     "a handle of nothing": lambda me: encode(Frame(Kind.PUB, 0, "a", bytes(16), me, Flag.SHARED)),
     "one number for two": lambda me: encode(Frame(Kind.REQ, 5, "hang", b"", me)) * 2,
-    "more than its credit": lambda me: encode(Frame(Kind.PUB, 0, "hold", b"", me)) * 1100,
+    "more than its credit": lambda me: encode(Frame(Kind.PUB, 0, "hold", b"", me)) * 5000,
 }
 
 
