@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.app.workflows import ECHO, WAITING, wait
 
 import symphony
 from symphony import ipc
@@ -29,23 +30,7 @@ from symphony.app import (
 from symphony.app._bus import Outlet, may_be_served
 from symphony.commons.folders import Home
 from symphony.execution import NodeStarted, Recorded, RunState, decode, kind_of
-from symphony.operators import operator
 from symphony.workflow import loads
-
-ECHO = """{"symphony": 1, "id": "echo",
-  "nodes": [{"id": "a", "kind": "input", "default": 1}, {"id": "b", "kind": "output"}],
-  "edges": [{"from": "a", "to": "b"}]}"""
-
-WAITING = """{"symphony": 1, "id": "waiting",
-  "nodes": [{"id": "wait", "kind": "operator", "use": "test.wait"}, {"id": "b", "kind": "output"}],
-  "edges": [{"from": "wait", "to": "b"}]}"""
-
-
-@operator("test.wait")
-async def wait() -> int:
-    """Until it is cancelled."""
-    await asyncio.Event().wait()
-    return 1
 
 
 @asynccontextmanager
@@ -439,12 +424,10 @@ def test_served_bus_keeps_as_much_as_the_settings_say(tmp_path: Path) -> None:
             for number in range(200):
                 await listener.publish_kept("kept.x", number)
         # What is over the limit goes when the log is opened, at the latest.
-        async with (
-            served(tmp_path, kept_messages=64) as listener,
-            listener.subscribe("kept.>", after=0, epoch=listener.epoch) as subscription,
-        ):
+        async with served(tmp_path, kept_messages=64) as listener:
             with pytest.raises(ipc.ResumeGap) as caught:
-                await anext(subscription)
+                async with listener.subscribe("kept.>", after=0, epoch=listener.epoch):
+                    raise AssertionError("what is pruned was promised")
         assert caught.value.oldest == 137
 
     asyncio.run(main())

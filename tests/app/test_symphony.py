@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.app.workflows import ECHO, WAITING, wait
 
 import symphony
 from symphony.app import Symphony
@@ -17,21 +18,6 @@ from symphony.operators import operator
 from symphony.pit.tracker import RunExists
 from symphony.sdk import BadManifest
 from symphony.workflow import Workflow, loads
-
-ECHO = """{"symphony": 1, "id": "echo",
-  "nodes": [{"id": "a", "kind": "input", "default": 1}, {"id": "b", "kind": "output"}],
-  "edges": [{"from": "a", "to": "b"}]}"""
-
-WAITING = """{"symphony": 1, "id": "waiting",
-  "nodes": [{"id": "wait", "kind": "operator", "use": "test.wait"}, {"id": "b", "kind": "output"}],
-  "edges": [{"from": "wait", "to": "b"}]}"""
-
-
-@operator("test.wait")
-async def wait() -> int:
-    """Until it is cancelled."""
-    await asyncio.Event().wait()
-    return 1
 
 
 @asynccontextmanager

@@ -6,11 +6,13 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any  # what another function takes
 
 import pytest
 
 from symphony.commons.database import Database, open_shared_database
 from symphony.commons.files import DiskFull, FileNotPermitted
+from symphony.commons.sqlite import open_database
 
 MIGRATIONS = ("CREATE TABLE notes (text TEXT PRIMARY KEY) STRICT;",)
 
@@ -179,3 +181,38 @@ def test_reader_cannot_write(tmp_path: Path) -> None:
             assert await database.read(texts) == []
 
     asyncio.run(main())
+
+
+def test_leaving_the_block_leaves_one_file_with_everything_in_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as database:
+            await database.write(add("a"))
+            assert await database.read(texts) == ["a"]
+
+    asyncio.run(main())
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.db"]
+
+
+def test_cancel_while_it_is_opened_closes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[sqlite3.Connection] = []
+    entered, release = threading.Event(), threading.Event()
+
+    def slowly(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connections.append(open_database(*args, **kwargs))
+        held(entered, release)(None)
+        return connections[0]
+
+    async def main() -> None:
+        opening = asyncio.create_task(opened(tmp_path).__aenter__())
+        await asyncio.to_thread(entered.wait)
+        opening.cancel()
+        release.set()
+        await asyncio.wait([opening])
+        assert opening.cancelled()
+
+    monkeypatch.setattr("symphony.commons.database.open_database", slowly)
+    asyncio.run(main())
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connections[0].execute("SELECT 1")

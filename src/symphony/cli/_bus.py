@@ -229,7 +229,7 @@ def subscribe(
             subscribing = endpoint.subscribe(
                 pattern,
                 # One at a time if it is to end in the middle: nothing is taken that is not shown.
-                credit=1 if count else 2048,
+                credit=1 if count else 4096,
                 group=group,
                 where=where,
                 after=after,

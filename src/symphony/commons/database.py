@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from symphony.commons import blocking
@@ -47,6 +47,7 @@ class Database:
         self._connection = connection
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._idle_readers: list[sqlite3.Connection] = []
+        self._committing = Lock()
 
     def submit(self, change: Change) -> Future[None]:
         """Queue a change, from any thread; the future is done once it is committed.
@@ -62,6 +63,26 @@ class Database:
     async def write(self, change: Change) -> None:
         """Like `submit`, and wait. After a cancellation the change may be committed or not."""
         await asyncio.wrap_future(self.submit(change))
+
+    def apply(self, change: Change) -> None:
+        """Like `submit`, and block until it is committed.
+
+        The caller commits by itself if nobody else is about to: handing a lone change to another
+        thread and waking up again would cost a fifth of its sync.
+        """
+        if self._jobs.empty() and self._committing.acquire(blocking=False):
+            try:
+                fault = self._apply([_Job(change, Future())])
+            finally:
+                self._committing.release()
+            if fault is not None:
+                raise fault
+        else:
+            self.submit(change).result()
+
+    def query(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of `query`, called here and now with a connection that cannot write."""
+        return self._read(query)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The result of `query`, called in a thread with a connection that cannot write."""
@@ -83,11 +104,12 @@ class Database:
         self._jobs.put(None)
 
     def serve(self) -> None:
-        """Commit what is submitted, until `stop`; then close every connection."""
+        """Commit what is submitted, until `stop`; then close every connection, the one that writes
+        last: those that only read cannot bring the write-ahead log into the database."""
         while (first := self._jobs.get()) is not None:
             group = self._gather(first)
             self._settle([job for job in group if job.committed.set_running_or_notify_cancel()])
-        for connection in (self._connection, *self._idle_readers):
+        for connection in (*self._idle_readers, self._connection):
             connection.close()
 
     def _gather(self, first: _Job) -> list[_Job]:
@@ -104,7 +126,8 @@ class Database:
         return group
 
     def _settle(self, group: Sequence[_Job]) -> None:
-        fault = self._apply(group)
+        with self._committing:
+            fault = self._apply(group)
         if fault is None:
             for job in group:
                 job.committed.set_result(None)
@@ -135,12 +158,30 @@ async def open_shared_database(
 ) -> AsyncIterator[Database]:
     """As `commons.sqlite.open_database`. What was submitted inside the block is committed, or its
     future told why not, when the block has ended."""
-    connection = await blocking.run(
-        open_database,
+    stack = ExitStack()
+    served = served_database(
         path,
         application_id=application_id,
         migrations=migrations,
         synchronous=synchronous,
+    )
+    try:
+        yield await blocking.run(stack.enter_context, served)
+    finally:  # also of a cancel that came while it was opened
+        await blocking.run(stack.close)
+
+
+@contextmanager
+def served_database(
+    path: Path,
+    *,
+    application_id: int,
+    migrations: Sequence[str],
+    synchronous: Literal["NORMAL", "FULL"],
+) -> Iterator[Database]:
+    """As `open_shared_database`, for a thread that may block."""
+    connection = open_database(
+        path, application_id=application_id, migrations=migrations, synchronous=synchronous
     )
     database = Database(path, connection)
     writer = Thread(target=database.serve, name=f"symphony-{path.stem}", daemon=True)
@@ -149,4 +190,4 @@ async def open_shared_database(
         yield database
     finally:
         database.stop()
-        await blocking.run(writer.join)
+        writer.join()

@@ -116,13 +116,14 @@ if TYPE_CHECKING:
         Unreachable,
     )
     from symphony.ipc.transport._identity import Peer, identify
-    from symphony.ipc.transport._listen import Listener, dial, listen
+    from symphony.ipc.transport._listen import dial, listen
     from symphony.ipc.transport._pipes import adopt_pipes
     from symphony.ipc.transport._pool import Pool
     from symphony.ipc.transport._shared import SharedBlock, map_block, share
     from symphony.ipc.transport._side import SideChannel, dial_side, listen_side
     from symphony.ipc.transport._stdio import Child, open_child, stdio
     from symphony.ipc.transport._streams import Channel, open_channel
+    from symphony.ipc.transport._unix import Listener
 
 #: Where the names are that are imported on first use.
 _LATER = {
@@ -219,7 +220,6 @@ _LATER = {
         "identify",
     ),
     "transport._listen": (
-        "Listener",
         "dial",
         "listen",
     ),
@@ -244,6 +244,7 @@ _LATER = {
         "Channel",
         "open_channel",
     ),
+    "transport._unix": ("Listener",),
 }
 _HOMES = {name: module for module, names in _LATER.items() for name in names}
 

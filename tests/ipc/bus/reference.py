@@ -131,9 +131,16 @@ class Reference:
         #: Open requests: who asked with which number, and who is to answer.
         self.open: dict[tuple[str, int], str] = {}
         self._news = 0
+        self._changed: dict[str, None] = {}
 
     def tell(self, member: str, *event: object) -> None:
         self.events[member].append(event)
+
+    def settle(self) -> None:
+        """All that came in one go has been dealt with: of whom it changed that is told once."""
+        changed, self._changed = self._changed, {}
+        for _ in changed:
+            self.news("bus.endpoint.changed")
 
     def join(self, member: str) -> None:
         self.here.append(member)
@@ -159,13 +166,13 @@ class Reference:
     def subscribe(self, listening: Listening) -> None:
         self.listening.append(listening)
         self.tell(listening.owner, "done", listening.id)
-        self.news("bus.endpoint.changed")
+        self._changed[listening.owner] = None
 
     def unsubscribe(self, member: str, id_: int) -> None:
         listening = self._listening(member, id_)
         if listening is not None:
             self._end(listening)
-            self.news("bus.endpoint.changed")
+            self._changed[member] = None
         self.tell(member, "done", id_)
 
     def drain(self, member: str, id_: int) -> None:
@@ -236,7 +243,7 @@ class Reference:
         if listening.draining and not listening.reader.queue:
             self._end(listening)
             self.tell(listening.owner, "done", listening.id)
-            self.news("bus.endpoint.changed")
+            self._changed[listening.owner] = None
 
     def _end(self, listening: Listening) -> None:
         """What waits for it goes to the others of its group."""
@@ -265,13 +272,13 @@ class Reference:
     def serve(self, serving: Answering) -> None:
         self.answering.append(serving)
         self.tell(serving.owner, "done", serving.id)
-        self.news("bus.endpoint.changed")
+        self._changed[serving.owner] = None
 
     def unserve(self, member: str, id_: int) -> None:
         for serving in self.answering:
             if (serving.owner, serving.id) == (member, id_):
                 self.answering.remove(serving)
-                self.news("bus.endpoint.changed")
+                self._changed[member] = None
                 break
         self.tell(member, "done", id_)
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from tests.ipc.bus.reference import Reader
 from tests.ipc.bus.wire import Bus, Got, Wire, untouched
 
+from symphony.commons.errors import ErrorRecord
 from symphony.ipc.bus._config import BusConfig
 from symphony.ipc.bus._members import Debt
 from symphony.ipc.bus._reports import SubscriptionInfo
 from symphony.ipc.protocol._control import Policy
-from symphony.ipc.protocol._frames import Kind, encode
+from symphony.ipc.protocol._frames import Frame, Kind, decode_body, encode
 
 DROPPING = (Policy.DROP_OLDEST, Policy.DROP_NEWEST)
 
@@ -201,7 +202,7 @@ def test_queue_of_a_slow_reader_is_as_long_as_its_credit(
     assert (info.queued, info.dropped, info.delivered) == (2, 3, 2)
     listener.credit(id_)
     assert listener.got() == queued
-    assert speaker.info().publish_credit == 1024 - speaker.member.owed_frames
+    assert speaker.info().publish_credit == BusConfig().publish_frames - speaker.member.owed_frames
 
 
 @pytest.mark.parametrize("policy", DROPPING)
@@ -257,15 +258,34 @@ def test_news_of_the_bus_itself_pile_up_for_nobody() -> None:
 def test_queue_of_who_was_cut_off_does_not_grow() -> None:
     bus, speaker, listener = pair()
     listener.subscribe("a", frames=1, policy=Policy.DISCONNECT)
-    speaker.publish("a", *numbers(1, 2, 3))
+    too_many = [speaker.frame(Kind.PUB, 0, "a", body) for body in numbers(1, 2, 3)]
+    another = speaker.frame(Kind.PUB, 0, "other", b"")
+    more = [speaker.frame(Kind.PUB, 0, "a", body) for body in numbers(4, 5)]
+    speaker.send(*too_many, *(another, *more) * 5)  # in one read: it is cut off in the midst
     assert listener.farewell() == "ipc.slow_reader"
-    for _ in range(5):
-        speaker.publish("a", *numbers(4, 5))
-    assert speaker.ask_stats().queued == 2
-    assert speaker.ask_stats().dropped == 10
-    listener.leave()
-    assert speaker.ask_stats().dropped == 12
-    assert bus.router.stats().queued == 0
+    assert speaker.ask_stats().queued == 0
+    assert speaker.ask_stats().dropped == 2 + 10
+    speaker.publish("a", *numbers(6))
+    assert bus.router.stats().unrouted == 5 + 1
+
+
+def test_nothing_follows_the_goodbye_of_who_was_cut_off() -> None:
+    _, speaker, listener = pair()
+    first = listener.subscribe("a", frames=1, policy=Policy.DISCONNECT)
+    listener.subscribe("b")
+    listener.subscribe(">")
+    listener.serve("c")
+    listener.read()
+    cut_off = [speaker.frame(Kind.PUB, 0, "a", body) for body in numbers(1, 2, 3)]
+    speaker.send(*cut_off, speaker.frame(Kind.PUB, 0, "b", b"late"))
+    *_, refusal, goodbye = listener.read()
+    assert isinstance(refusal, Frame)
+    assert (refusal.kind, refusal.correlation) == (Kind.ERR, first)
+    assert decode_body(refusal.body, ErrorRecord).code == "ipc.slow_reader"
+    assert isinstance(goodbye, Frame)
+    assert goodbye.kind is Kind.BYE
+    number = speaker.request("c")
+    assert speaker.failure() == (number, "ipc.no_responder")
 
 
 # Groups.
@@ -476,6 +496,12 @@ class Trial:
             reader.subscribe("t", frames, size, policy=policy)
             for reader, (policy, frames, size) in zip(self.readers, plans, strict=True)
         ]
+        self.opened = [
+            reader.member.subscriptions[id_]
+            for reader, id_ in zip(self.readers, self.subscriptions, strict=True)
+        ]
+        #: How much had been said when a reader was cut off.
+        self.said_to: dict[int, int] = {}
 
     def publish(self, sizes: list[int]) -> None:
         frames = []
@@ -509,13 +535,20 @@ class Trial:
             self.unreturned[number] += [21 + len(body) for body in arrived]
             assert self.got[number] == [frame[21:] for frame in model.sent]
             assert wire.member.closing == model.cut_off
-            (subscription,) = wire.member.subscriptions.values()
+            subscription = self.opened[number]
             assert subscription.delivered == len(model.sent)
-            if not model.cut_off:
+            said = self.said
+            if model.cut_off:
+                # It has left with that; what is said later is not said to it.
+                assert not wire.member.subscriptions
+                said = self.said_to.setdefault(number, said)
+            else:
+                assert [*wire.member.subscriptions.values()] == [subscription]
                 assert subscription.dropped == model.dropped
-                assert b"".join(piece.run for piece in subscription.queue) == b"".join(model.queue)
-            assert subscription.queued_frames + subscription.dropped + len(model.sent) == self.said
-            assert subscription.queued_size == sum(len(piece.run) for piece in subscription.queue)
+                waiting = b"".join(piece.run[piece.at :] for piece in subscription.queue)
+                assert waiting == b"".join(model.queue)
+                assert subscription.queued_size == len(waiting)
+            assert subscription.queued_frames + subscription.dropped + len(model.sent) == said
             if model.policy in DROPPING:
                 assert subscription.queued_frames <= subscription.window_frames
                 assert subscription.queued_size <= subscription.window_size

@@ -183,6 +183,7 @@ class Stage:
         due = self._due[member]
         while due and due[0][0] <= self._fed[member]:
             due.pop(0)[1](self.reference)
+        self.reference.settle()
 
     def collect(self) -> None:
         for name, wire in self.wires.items():

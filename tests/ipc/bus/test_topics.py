@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from symphony.ipc.bus._errors import BadTopic
 from symphony.ipc.bus._topics import (
     MAX_BYTES,
+    MAX_MANY,
     MAX_NAMES,
     PatternTable,
     check_pattern,
@@ -25,7 +26,7 @@ TOPICS = st.lists(NAMES, min_size=1, max_size=7).map(".".join)
 STEPS = st.lists(NAMES | st.sampled_from("*#"), max_size=6)
 PATTERNS = st.builds(
     lambda steps, last: ".".join((*steps, last)), STEPS, NAMES | st.sampled_from("*#>")
-)
+).filter(lambda pattern: pattern.count("#") <= MAX_MANY)
 
 
 def naive(pattern: list[str], topic: list[str]) -> bool:
@@ -77,7 +78,19 @@ def test_topic_is_names_with_dots_between(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["*", ">", "#", "*.*", "a.>", "#.>", "#.a.#", "*.#.a.>", ".".join("#" * MAX_NAMES)]
+    "text",
+    [
+        "*",
+        ">",
+        "#",
+        "*.*",
+        "a.>",
+        "#.>",
+        "#.a.#",
+        "*.#.a.>",
+        "#.#.#.#.>",
+        ".".join("*" * MAX_NAMES),
+    ],
 )
 def test_pattern_has_wildcards_that_no_topic_has(text: str) -> None:
     check_pattern(text)
@@ -122,6 +135,23 @@ def test_sign_for_more_names_is_the_last_of_a_pattern() -> None:
     assert (error.what, error.position, error.reason) == ("pattern", 3, "'>' must be the last")
     assert error.record().code == "ipc.bad_topic"
     assert "'>' at the end" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "many"),
+    [
+        ("#.a.#.b.#.c.#.d.#.e", 17, 5),
+        (".".join("#" * MAX_NAMES), 9, 32),
+        ("#.#.#.#.#.>", 9, 5),
+    ],
+)
+def test_sign_for_any_names_stands_four_times_at_most(text: str, position: int, many: int) -> None:
+    with pytest.raises(BadTopic) as caught:
+        check_pattern(text)
+    assert (caught.value.position, caught.value.reason) == (
+        position,
+        f"it has {many} '#', 4 are allowed",
+    )
 
 
 def test_error_does_not_repeat_an_endless_or_undecodable_text() -> None:
@@ -240,7 +270,8 @@ def test_malformed_pattern_or_topic_changes_nothing() -> None:
 def test_emptied_table_holds_nothing_of_what_it_held() -> None:
     table: PatternTable[int] = PatternTable()
     generator = random.Random(7)
-    pairs = [(".".join(generator.choices("ab*#", k=5)), number) for number in range(100)]
+    drawn = [(".".join(generator.choices("ab*#", k=5)), number) for number in range(200)]
+    pairs = [pair for pair in drawn if pair[0] != "#.#.#.#.#"]
     for pair in pairs:
         table.add(*pair)
     for pair in generator.sample(pairs, len(pairs)):
@@ -283,7 +314,14 @@ def test_patterns_made_to_hurt_are_matched_in_reasonable_steps() -> None:
     ]
     expected = [True, False, False, False]
     assert [matches(pattern, topic) for pattern in hostile] == expected
-    table = table_of(*((pattern, number) for number, pattern in enumerate(hostile)))
+    within_bounds = [
+        ".".join(["#"] * 4 + ["*"] * 28),
+        ".".join(["#", "a"] * 4 + ["a"] * 23 + ["b"]),
+        ".".join(["#", "*"] * 4 + ["b"]),
+        ".".join(["*", "#"] * 4 + ["b", ">"]),
+    ]
+    assert [matches(pattern, topic) for pattern in within_bounds] == expected
+    table = table_of(*((pattern, number) for number, pattern in enumerate(within_bounds)))
     assert table.match(topic.encode()) == (0,)
 
 

@@ -12,7 +12,7 @@ from symphony.commons.errors import ErrorRecord
 from symphony.ipc._errors import IpcError
 from symphony.ipc.bus._access import Permit, allow_all
 from symphony.ipc.bus._config import BusConfig
-from symphony.ipc.bus._outgoing import Close, Effect
+from symphony.ipc.bus._outgoing import Close, Effect, Postpone, Tell
 from symphony.ipc.bus._reports import BusStats, EndpointInfo
 from symphony.ipc.bus._router import NO_SIDES, Router
 from symphony.ipc.bus._sides import Sides
@@ -93,16 +93,33 @@ class Bus:
 
     def flush(self) -> None:
         outgoing = self.router.outgoing
+        while outgoing.effects:
+            effects = outgoing.effects.copy()
+            outgoing.effects.clear()
+            for effect in effects:
+                self._perform(effect)
         assert len(set(outgoing.dirty)) == len(outgoing.dirty)
         for wire in self.wires:
             assert bool(wire.member.out) == (wire.member in outgoing.dirty)
-            wire.arrived(b"".join(wire.member.out))
+            if not wire.left:
+                wire.arrived(b"".join(wire.member.out))
             wire.member.out.clear()
         outgoing.dirty.clear()
-        for effect in outgoing.effects:
-            if not isinstance(effect, Close):
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Close(member, parts):
+                (wire,) = (each for each in self.wires if each.member is member)
+                wire.arrived(b"".join(member.out[:parts]))
+                wire.left = True
+                self.router.leave(member)
+            case Postpone(member):
+                (wire,) = (each for each in self.wires if each.member is member)
+                wire.attempt(lambda: self.router.go_on(member))
+            case Tell():
+                self.router.tell()
+            case _:
                 self.effects.append(effect)
-        outgoing.effects.clear()
 
 
 class Wire:
@@ -115,6 +132,8 @@ class Wire:
         self.admission: Admission | None = None
         #: What the router raised for what was sent.
         self.error: IpcError | None = None
+        #: It was told goodbye.
+        self.left = False
         #: Publish credit, as the endpoint counts it.
         self.frames = self.size = 0
         self._parser = FrameParser()
@@ -125,12 +144,15 @@ class Wire:
     # What it sends.
 
     def feed(self, data: bytes) -> None:
+        self.attempt(lambda: self.bus.router.receive(self.member, data))
+        self.bus.flush()
+
+    def attempt(self, receive: Callable[[], None]) -> None:
         try:
-            self.bus.router.receive(self.member, data)
+            receive()
         except IpcError as error:
             self.error = error
             self.bus.router.refuse(self.member, error)
-        self.bus.flush()
 
     def send(self, *frames: Frame) -> None:
         self.feed(b"".join(map(encode, frames)))

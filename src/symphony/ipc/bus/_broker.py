@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -20,14 +21,15 @@ from symphony.commons.tasks import task_scope
 from symphony.ipc._errors import IpcError, LimitReached, Silent, SlowReader
 from symphony.ipc.bus._access import Permit, allow_all
 from symphony.ipc.bus._config import BusConfig
+from symphony.ipc.bus._doors import open_door
 from symphony.ipc.bus._filters import Filter
 from symphony.ipc.bus._keeper import Keeper
 from symphony.ipc.bus._log import LogLimits, open_log
 from symphony.ipc.bus._members import STRANGER, Member
-from symphony.ipc.bus._outgoing import Close
+from symphony.ipc.bus._outgoing import Close, Postpone, Tell
 from symphony.ipc.bus._reports import BusStats, EndpointInfo, EndpointQuery
-from symphony.ipc.bus._router import Router
-from symphony.ipc.bus._sides import NoSides, Sides, open_sides
+from symphony.ipc.bus._router import NO_SIDES, Router
+from symphony.ipc.bus._sides import Sides, open_sides
 from symphony.ipc.transport._address import Address, MemoryAddress, UnixAddress, parse_address
 from symphony.ipc.transport._identity import identify
 from symphony.ipc.transport._listen import listen
@@ -79,7 +81,11 @@ class Broker:
         self._keeper = keeper
         self._tasks = tasks
         self._connections: dict[Member, asyncio.Transport] = {}
+        #: Those that were told goodbye.
+        self._leaving: dict[Member, asyncio.Transport] = {}
         self._empty = asyncio.Event()
+        #: Done when no request is open; there once the broker closes.
+        self._idle: asyncio.Future[None] | None = None
         #: Where endpoints can connect.
         self.addresses: tuple[str, ...] = ()
 
@@ -104,7 +110,10 @@ class Broker:
         transport.set_write_buffer_limits(high=self._config.max_backlog_bytes)
         member = self._router.connect(str(identify(transport)))
         self._connections[member] = transport
-        if len(self._connections) > self._config.max_endpoints + SPARE_CONNECTIONS:
+        if (
+            len(self._connections) + len(self._leaving)
+            > self._config.max_endpoints + SPARE_CONNECTIONS
+        ):
             self._router.refuse(member, LimitReached("connections", self._config.max_endpoints))
             self.flush()
         loop = asyncio.get_running_loop()
@@ -118,6 +127,19 @@ class Broker:
             self._router.refuse(member, error)
         self.flush()
 
+    def _go_on(self, member: Member) -> None:
+        """With what was put off; then its endpoint may send more."""
+        transport = self._connections.get(member)
+        if transport is None:
+            return
+        try:
+            self._router.go_on(member)
+        except IpcError as error:
+            self._router.refuse(member, error)
+        self.flush()
+        if member in self._connections and not member.postponed:
+            transport.resume_reading()
+
     def overrun(self, member: Member) -> None:
         transport = self._connections.get(member)
         if transport is not None and not member.closing:
@@ -128,14 +150,17 @@ class Broker:
 
     def lost(self, member: Member) -> None:
         self._connections.pop(member, None)
+        self._leaving.pop(member, None)
         self._router.leave(member)
         self.flush()
-        if not self._connections:
+        if not self._connections and not self._leaving:
             self._empty.set()
 
     def flush(self) -> None:
-        """Send what the router has to send, and do what it wants done."""
+        """Do what the router wants done, and send what it has to send."""
         outgoing = self._router.outgoing
+        while outgoing.effects:
+            self._perform()
         connections = self._connections
         for member in outgoing.dirty:
             out = member.out
@@ -144,8 +169,8 @@ class Broker:
                 transport.write(out[0] if len(out) == 1 else b"".join(out))
             out.clear()
         outgoing.dirty.clear()
-        if outgoing.effects:
-            self._perform()
+        if self._idle is not None and not self._idle.done() and self._router.idle:
+            self._idle.set_result(None)
 
     def _perform(self) -> None:
         effects = self._router.outgoing.effects
@@ -153,15 +178,30 @@ class Broker:
         effects.clear()
         for effect in performing:
             if isinstance(effect, Close):
-                self._close(effect.member)
+                self._close(effect)
+            elif isinstance(effect, Postpone):
+                self._put_off(effect.member)
+            elif isinstance(effect, Tell):
+                self._router.tell()
             elif self._keeper is not None:
                 self._keeper.take(effect)
 
-    def _close(self, member: Member) -> None:
-        transport = self._connections.get(member)
+    def _close(self, effect: Close) -> None:
+        """Nothing is written to it after the goodbye, whatever else is meant for it by then."""
+        member = effect.member
+        transport = self._connections.pop(member, None)
         if transport is not None:
+            self._leaving[member] = transport
+            transport.write(b"".join(member.out[: effect.parts]))
             transport.close()
             asyncio.get_running_loop().call_later(GOODBYE_S, transport.abort)
+        self._router.leave(member)
+
+    def _put_off(self, member: Member) -> None:
+        transport = self._connections.get(member)
+        if transport is not None:
+            transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on, member)
 
     def _expect_greeting(self, member: Member) -> None:
         if member.number == STRANGER and member in self._connections:
@@ -177,34 +217,37 @@ class Broker:
 
     async def drain(self, clock: Clock) -> None:
         """Let open requests be answered for a while, then end what is left, and everybody."""
-        waited = 0.0
-        while self._router.stop_intake() and waited < self._config.drain_s:
-            await clock.sleep(DRAIN_LOOK_S)
-            waited += DRAIN_LOOK_S
+        self._router.stop_intake()
+        self._idle = asyncio.get_running_loop().create_future()
+        patience = self._tasks.create_task(clock.sleep(self._config.drain_s), name="bus.drain")
+        try:
+            self.flush()
+            await asyncio.wait([self._idle, patience], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            patience.cancel()
         self._router.close()
-        self.flush()
         self._empty.clear()
-        if self._connections:
+        self.flush()
+        for stranger in tuple(self._connections.values()):
+            stranger.abort()
+        if self._leaving:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await self._empty.wait()
-        for transport in tuple(self._connections.values()):
+        for transport in tuple(self._leaving.values()):
             transport.abort()
 
 
 #: Connections beyond the endpoints allowed, for those that have not said who they are.
 SPARE_CONNECTIONS = 64
 
-DRAIN_LOOK_S = 0.02
 
-
-async def _open_sides(places: Sequence[Address], stack: AsyncExitStack) -> Sides:
-    """Beside the first Unix socket, where memory can be shared."""
+def _beside(places: Sequence[Address]) -> UnixAddress | None:
+    """Where side channels are: beside the first Unix socket, where memory can be shared."""
     for place in places:
         if isinstance(place, UnixAddress) and SHARED_MEMORY:
-            beside = UnixAddress(place.path.with_name(f"{place.path.name}.side"))
-            return await stack.enter_async_context(open_sides(beside))
-    return NoSides()
+            return UnixAddress(place.path.with_name(f"{place.path.name}.side"))
+    return None
 
 
 @asynccontextmanager
@@ -219,9 +262,10 @@ async def open_broker(
 ) -> AsyncIterator[Broker]:
     """Run a broker for the length of the block, on each of the addresses.
 
-    `log_path` is where it keeps the messages that are to be kept; without, it refuses them. When
-    the block ends, requests that are open have `drain_s` to be answered, and everybody is told
-    goodbye. Raises what keeps an address or the log from being opened.
+    It listens anew where somebody removes the file of its socket. `log_path` is where it keeps the
+    messages that are to be kept; without, it refuses them. When the block ends, requests that are
+    open have `drain_s` to be answered, and everybody is told goodbye. Raises what keeps an address
+    or the log from being opened.
     """
     clock = clock or SystemClock()
     places = [parse_address(address) for address in addresses]
@@ -232,9 +276,12 @@ async def open_broker(
         if log_path is not None:
             message_log = await stack.enter_async_context(open_log(log_path, limits, clock))
         epoch = message_log.epoch if message_log else ""
-        sides = await _open_sides(places, stack)
-        router = Router(config, permit=permit, monotonic=clock.monotonic, epoch=epoch, sides=sides)
         tasks = await stack.enter_async_context(task_scope())
+        beside = _beside(places)
+        sides: Sides = NO_SIDES
+        if beside is not None:
+            sides = await stack.enter_async_context(open_sides(beside, clock, tasks))
+        router = Router(config, permit=permit, monotonic=clock.monotonic, epoch=epoch, sides=sides)
         keeper = Keeper(router, message_log, tasks) if message_log else None
         broker = Broker(config, router, keeper, tasks)
         if keeper is not None:
@@ -243,7 +290,10 @@ async def open_broker(
         stack.callback(watch.cancel)
         stack.push_async_callback(broker.drain, clock)
         listeners = [
-            await stack.enter_async_context(listen(place, broker.protocol)) for place in places
+            await stack.enter_async_context(
+                open_door(partial(listen, place, broker.protocol), clock, tasks)
+            )
+            for place in places
         ]
         broker.addresses = tuple(str(listener.address) for listener in listeners)
         yield broker

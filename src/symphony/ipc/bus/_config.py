@@ -18,7 +18,7 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: The largest content of such shared memory.
     max_shared_bytes: Positive = 1024 * 1024 * 1024
     #: How far an endpoint may publish ahead of its slowest `block` subscriber.
-    publish_frames: Positive = 1024
+    publish_frames: Positive = 2048
     publish_bytes: Positive = 4 * 1024 * 1024
     #: Requests that an endpoint may have open at once.
     max_requests: Positive = 4096

@@ -99,6 +99,7 @@ class Connection:
             async with in_time():
                 self.admission = await link.admitted(encode_body(self._greeting))
                 link.side = await self._open_side(link, self.admission)
+                link.max_shared = self.admission.max_shared if link.side else 0
             await self._owner.restore(link)
         except BaseException:
             link.abort()
@@ -152,13 +153,18 @@ class Connection:
                 link.write(encode(Frame(Kind.PING, source=link.number)))
 
     async def ready(self, what: str, seconds: float) -> Link:
-        """A connection on which a request may be opened; raises RequestTimeout, ConnectionLost."""
+        """Like `usable`, but raises RequestTimeout if that takes too long."""
         try:
-            async with asyncio.timeout(seconds or None):
-                while (link := self.link) is None or len(link.awaited) >= link.max_requests:
-                    await self.room()
+            async with asyncio.timeout(seconds):
+                return await self.usable()
         except TimeoutError as error:
             raise RequestTimeout(what) from error
+
+    async def usable(self) -> Link:
+        """A connection on which a request may be opened, however long that takes; raises
+        ConnectionLost."""
+        while (link := self.link) is None or len(link.awaited) >= link.max_requests:
+            await self.room()
         return link
 
     async def room(self) -> None:

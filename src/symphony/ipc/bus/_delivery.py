@@ -125,7 +125,7 @@ class Delivery:
         while subscription.queue and subscription.frames > 0 and subscription.size > 0:
             waiting = subscription.queue.popleft()
             subscription.queued_frames -= waiting.frames
-            subscription.queued_size -= weight(waiting.run)
+            subscription.queued_size -= weight(waiting.run) - waiting.at
             rest = self._take(subscription, waiting)
             if rest is not None:
                 self._keep_first(subscription, rest)
@@ -205,20 +205,21 @@ class Delivery:
 
     def _take(self, subscription: Subscription, waiting: Waiting) -> Waiting | None:
         """Send what the credit allows; what is left of the run, if anything is."""
-        run, frames, debt = waiting
-        if frames <= subscription.frames and weight(run) <= subscription.size:
-            self._send(subscription, run, frames)
+        run, frames, debt, at = waiting
+        if frames <= subscription.frames and weight(run) - at <= subscription.size:
+            self._send(subscription, run[at:] if at else run, frames)
             return None
         if frames == 1:
             if subscription.frames <= 0 or subscription.size <= 0:
                 return waiting
-            self._send(subscription, run, 1)  # larger than what is left, or than a whole window
+            # Larger than what is left, or than a whole window.
+            self._send(subscription, run[at:] if at else run, 1)
             return None
-        end, taken = _prefix(run, subscription.frames, subscription.size)
+        end, taken = _prefix(run, at, subscription.frames, subscription.size)
         if not taken:
             return waiting
-        self._send(subscription, run[:end], taken)
-        return Waiting(run[end:], frames - taken, debt) if end < len(run) else None
+        self._send(subscription, run[at:end], taken)
+        return Waiting(run, frames - taken, debt, end) if end < len(run) else None
 
     def _send(self, subscription: Subscription, run: bytes, frames: int) -> None:
         subscription.frames -= frames
@@ -239,36 +240,36 @@ class Delivery:
     def _queue(self, subscription: Subscription, waiting: Waiting) -> None:
         subscription.queue.append(waiting)
         subscription.queued_frames += waiting.frames
-        subscription.queued_size += weight(waiting.run)
+        subscription.queued_size += weight(waiting.run) - waiting.at
 
     def _keep_first(self, subscription: Subscription, waiting: Waiting) -> None:
         subscription.queue.appendleft(waiting)
         subscription.queued_frames += waiting.frames
-        subscription.queued_size += weight(waiting.run)
+        subscription.queued_size += weight(waiting.run) - waiting.at
 
     def _drop_oldest(self, subscription: Subscription) -> None:
         while _overfull(subscription):
-            run, frames, debt = subscription.queue.popleft()
-            end = given_up = 0
+            run, frames, debt, at = subscription.queue.popleft()
+            given_up = 0
             while given_up < frames and _overfull(subscription):
-                size = LENGTH.unpack_from(run, end)[0] if frames > 1 else weight(run)
-                end += size
+                size = LENGTH.unpack_from(run, at)[0] if frames > 1 else weight(run) - at
+                at += size
                 given_up += 1
                 subscription.queued_frames -= 1
                 subscription.queued_size -= size
             subscription.dropped += given_up
             if given_up < frames:
-                subscription.queue.appendleft(Waiting(run[end:], frames - given_up, debt))
+                subscription.queue.appendleft(Waiting(run, frames - given_up, debt, at))
 
     def _drop_newest(self, subscription: Subscription) -> None:
         if not _overfull(subscription):
             return
-        run, frames, debt = subscription.queue.pop()
+        run, frames, debt, at = subscription.queue.pop()
         subscription.queued_frames -= frames
-        subscription.queued_size -= weight(run)
+        subscription.queued_size -= weight(run) - at
         room = subscription.window_frames - subscription.queued_frames
         space = subscription.window_size - subscription.queued_size
-        kept = _fitting(run, room, space) if frames > 1 else []
+        kept = _fitting(split(run, at), room, space) if frames > 1 else []
         subscription.dropped += frames - len(kept)
         if kept:
             self._queue(subscription, Waiting(b"".join(kept), len(kept), debt))
@@ -283,6 +284,7 @@ class Delivery:
         if self._intolerable(subscription):
             error = SlowReader(member.name, "messages", subscription.queued_frames)
             log.warning("a subscriber was cut off", pattern=subscription.pattern, error=error)
+            self._outgoing.fail(member, subscription.id, error, subscription.pattern)
             self._outgoing.close(member, error)
         return True
 
@@ -307,7 +309,7 @@ class Delivery:
             debt = Debt(debt.publisher, 0, 0)
         source = debt.publisher.name if debt.publisher else "bus"
         passed = 0
-        for frame in split(waiting.run) if others else ():
+        for frame in split(waiting.run, waiting.at) if others else ():
             facts = FilterFacts.of(frame_at(frame, 0), source)
             passed += self._offer_one(others, facts, frame, debt)
         return passed
@@ -331,33 +333,32 @@ class Delivery:
             self._outgoing.send(publisher, header + CREDIT.pack(owed, owed_size))
 
 
-def split(run: bytes) -> Iterator[bytes]:
-    """The frames of a run."""
+def split(run: bytes, at: int = 0) -> Iterator[bytes]:
+    """The frames of a run from one on."""
     if type(run) is SharedRun:
         yield run
         return
-    at = 0
     while at < len(run):
         (size,) = LENGTH.unpack_from(run, at)
         yield run[at : at + size]
         at += size
 
 
-def _prefix(run: bytes, frames: int, size: int) -> tuple[int, int]:
-    """How many bytes, and frames, of a run fit. The last may go over the size: else a frame
-    larger than a whole window would wait for ever."""
-    end = taken = 0
-    while taken < frames and end < size and end < len(run):
+def _prefix(run: bytes, at: int, frames: int, size: int) -> tuple[int, int]:
+    """Where those frames of a run end that fit, from `at` on, and how many they are. The last may
+    go over the size: else a frame larger than a whole window would wait for ever."""
+    end, taken = at, 0
+    while taken < frames and end - at < size and end < len(run):
         (length,) = LENGTH.unpack_from(run, end)
         end += length
         taken += 1
     return end, taken
 
 
-def _fitting(run: bytes, frames: int, size: int) -> list[bytes]:
+def _fitting(run: Iterable[bytes], frames: int, size: int) -> list[bytes]:
     """Those frames of a run that fit, each judged as if it had come alone."""
     fitting: list[bytes] = []
-    for frame in split(run):
+    for frame in run:
         if len(fitting) >= frames:
             break
         if len(frame) <= size:

@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from symphony.commons import blocking
 from symphony.commons.backoff import Backoff
 from symphony.commons.logging import get_logger
 from symphony.commons.tasks import task_scope
@@ -31,6 +30,7 @@ from symphony.ipc._errors import (
     Silent,
 )
 from symphony.ipc.bus._connection import CONTROL_S, Connection, in_time
+from symphony.ipc.bus._large import publish_large, ready_to_ask
 from symphony.ipc.bus._link import Link
 from symphony.ipc.bus._message import Message
 from symphony.ipc.bus._reports import ENDPOINTS, STATS, BusStats, EndpointInfo, EndpointQuery
@@ -50,7 +50,6 @@ from symphony.ipc.protocol._envelope import Codec
 from symphony.ipc.protocol._frames import (
     MAX_FRAME,
     SEQUENCE,
-    SHARED,
     Frame,
     Kind,
     decode_body,
@@ -59,10 +58,7 @@ from symphony.ipc.protocol._frames import (
 )
 from symphony.ipc.protocol._types import MessageTypes
 from symphony.ipc.transport._address import Address, parse_address
-from symphony.ipc.transport._errors import TransportUnavailable
-from symphony.ipc.transport._shared import SHARED_FROM, SharedBlock, share
-
-PUB = int(Kind.PUB)
+from symphony.ipc.transport._shared import SHARED_FROM
 
 #: Topics whose bytes are remembered.
 MAX_TOPICS = 10_000
@@ -129,15 +125,16 @@ class Endpoint:
         """Ask whoever serves the topic and wait for the answer. On cancel the responder is told.
 
         Raises NoResponder, ResponderGone, RequestTimeout, RequestFailed with the responder's
-        error, NotPermitted, ConnectionLost, FrameTooLarge, BadTopic. `timeout_s` 0 is for ever.
+        error, NotPermitted, ConnectionLost, FrameTooLarge, BadTopic, TransportUnavailable if what
+        is too large for a frame cannot be shared just now. `timeout_s` 0 is for ever.
         """
-        link = self._connection.link
-        if link is None or len(link.awaited) >= link.max_requests:
-            link = await self._connection.ready(topic, timeout_s)
         flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
         encoded = self._topics.get(topic) or self._topic(topic)
-        if len(body) >= SHARED_FROM and link.side is not None:
-            link, flags, body = await self._handed(topic, timeout_s, flags, body)
+        link = self._connection.link
+        if link is None or len(link.awaited) >= link.max_requests or len(body) >= SHARED_FROM:
+            link, flags, body, timeout_s = await ready_to_ask(
+                self._connection, topic, flags, body, timeout_s
+            )
         answer = link.ask(topic, encoded, flags, body, timeout_s)
         correlation = link.correlation
         try:
@@ -154,7 +151,7 @@ class Endpoint:
     async def stats(self) -> BusStats:
         return (await self.request(STATS)).payload_as(BusStats)
 
-    # Publishing.
+    # Telling whoever listens.
 
     def try_publish(self, topic: str, payload: object = b"") -> bool:
         """Publish without waiting; False, with nothing sent, if there is no credit or no
@@ -167,11 +164,12 @@ class Endpoint:
         """Publish once there is credit, that is as fast as the slowest `block` subscriber takes
         it. It has been handed to the connection then, no more.
 
-        Raises BadTopic, FrameTooLarge, ConnectionLost if there will be no other connection.
+        Raises BadTopic, FrameTooLarge, TransportUnavailable as `request` does, ConnectionLost if
+        there will be no other connection.
         """
         flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
         if len(body) >= SHARED_FROM:
-            await self._publish_large(topic, flags, body)
+            await publish_large(self._connection, topic, flags, body)
             return
         while (link := self._connection.link) is None or not link.publish(topic, flags, body):
             await self._connection.room()
@@ -202,7 +200,7 @@ class Endpoint:
         callback: Callable[[Message], None] | None = None,
         *,
         policy: Policy = Policy.BLOCK,
-        credit: int = 2048,
+        credit: int = 4096,
         credit_bytes: int = 4 * 1024 * 1024,
         group: str = "",
         where: str = "",
@@ -219,8 +217,10 @@ class Endpoint:
         messages (with its `epoch`), `durable` a name under which the broker remembers it: with
         either, kept messages come, from there on, and no others.
 
-        Two subscriptions that overlap each get their own copy. Raises BadTopic, NotPermitted,
-        ResumeGap, NotKept, ConnectionLost.
+        Two subscriptions that overlap each get their own copy. Raises BadTopic, BadFilter,
+        NotPermitted, LimitReached, NotKept, ConnectionLost, ResumeGap if not all is there behind
+        the position. The iteration raises ResumeGap, SlowReader, NotPermitted if it comes to that
+        later.
         """
         check_pattern(pattern)
         wish = Subscribe(
@@ -347,47 +347,6 @@ class Endpoint:
 
     # What goes out.
 
-    async def _publish_large(self, topic: str, flags: int, body: bytes) -> None:
-        """As shared memory if that can be, else inline. Nothing is waited for between the packet
-        on the side channel and the frame that names it, and nothing there can fail."""
-        check_topic(topic)
-        block = await _block(body)
-        try:
-            while True:
-                link = self._connection.link
-                if link is not None and link.frames > 0 and link.size > 0:
-                    handle = link.hand_over(block)
-                    if handle:
-                        link.publish(topic, flags | SHARED, handle)
-                        link.size -= len(body)
-                        return
-                    if block is None or link.side is None or len(body) < link.max_frame // 2:
-                        link.publish(topic, flags, body)
-                        return
-                await self._connection.room()
-        finally:
-            if block is not None:
-                block.close()
-
-    async def _handed(
-        self, topic: str, seconds: float, flags: int, body: bytes
-    ) -> tuple[Link, int, bytes]:
-        """The body of a request as a handle on shared memory, if that can be, and the connection
-        over which the block went."""
-        block = await _block(body)
-        try:
-            while True:
-                link = await self._connection.ready(topic, seconds)
-                handle = link.hand_over(block)
-                if handle:
-                    return link, flags | SHARED, handle
-                if block is None or link.side is None or len(body) < link.max_frame // 2:
-                    return link, flags, body
-                await self._connection.room()
-        finally:
-            if block is not None:
-                block.close()
-
     def _written(self, payload: object) -> tuple[int, bytes]:
         """Flags and body: bytes of other types are raw bytes too, the rest goes in an envelope."""
         if isinstance(payload, (bytes, bytearray, memoryview)):
@@ -451,14 +410,6 @@ class Endpoint:
             unkept.done.set_result(None)
         else:
             unkept.done.set_exception(error)
-
-
-async def _block(body: bytes) -> SharedBlock | None:
-    """A copy of the body that can be handed over; None where that cannot be."""
-    try:
-        return await blocking.run(share, body)
-    except TransportUnavailable:
-        return None
 
 
 def default_name() -> str:

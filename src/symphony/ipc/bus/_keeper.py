@@ -12,7 +12,6 @@ from collections.abc import Callable
 from symphony.commons.errors import SymphonyError
 from symphony.commons.logging import get_logger
 from symphony.ipc._errors import NameTaken
-from symphony.ipc.bus._errors import ResumeGap
 from symphony.ipc.bus._log import Entry, MessageLog
 from symphony.ipc.bus._members import Subscription
 from symphony.ipc.bus._outgoing import Acknowledge, Effect, Feed, Keep, Resume
@@ -116,13 +115,13 @@ class Keeper:
         if durable and any(other.durable == durable and not other.ended for other in others):
             raise NameTaken(durable)
         if effect.after is not None:
-            if effect.epoch != self._log.epoch:
-                raise ResumeGap(effect.after, self._log.oldest, "that is a position in another log")
+            self._log.check(effect.after, effect.epoch)
             return effect.after
         position = await self._log.position(durable)
         if position is None:
             position = self._log.newest
             await self._log.acknowledge(durable, position)
+        self._log.check(position, self._log.epoch)
         return position
 
     def _feed(self, subscription: Subscription) -> None:

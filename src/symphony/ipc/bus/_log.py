@@ -190,6 +190,13 @@ class MessageLog:
         """The first position whose message may still be there: those before it are pruned."""
         return self._state.pruned + 1
 
+    def check(self, after: int, epoch: str) -> None:
+        """Raise ResumeGap if `after` is no position of this log, or messages behind it are
+        pruned."""
+        if epoch != self.epoch:
+            raise ResumeGap(after, self.oldest, "that is a position in another log")
+        _check_position(after, self._state)
+
     async def append(self, entries: Sequence[Entry]) -> list[int]:
         """Keep all of them, or none if it raises; the position of each, once committed.
 
@@ -221,11 +228,9 @@ class MessageLog:
     ) -> Excerpt:
         """The messages behind `after` whose topic is `wanted`, which is asked in another thread.
 
-        At least one, if one is found, however large. Raises ResumeGap if `after` is no position
-        of this log, or messages behind it are pruned.
+        At least one, if one is found, however large. Raises ResumeGap as `check` does.
         """
-        if epoch != self.epoch:
-            raise ResumeGap(after, self.oldest, "that is a position in another log")
+        self.check(after, epoch)
         query = partial(_read, after=after, wanted=wanted, limits=(limit_messages, limit_bytes))
         return await self._database.read(query)
 
@@ -378,12 +383,16 @@ def _read(
 ) -> Excerpt:
     with _one_moment(db):
         state = _state(db)
-        if after < state.pruned:
-            reason = f"messages before position {state.pruned + 1} are no longer kept"
-            raise ResumeGap(after, state.pruned + 1, reason)
-        if after > state.newest:
-            raise ResumeGap(after, state.pruned + 1, f"the log ends at position {state.newest}")
+        _check_position(after, state)
         return _collect(db, after, state.newest, lru_cache(maxsize=1024)(wanted), limits)
+
+
+def _check_position(after: int, state: _State) -> None:
+    if after < state.pruned:
+        reason = f"messages before position {state.pruned + 1} are no longer kept"
+        raise ResumeGap(after, state.pruned + 1, reason)
+    if after > state.newest:
+        raise ResumeGap(after, state.pruned + 1, f"the log ends at position {state.newest}")
 
 
 def _collect(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: The number of a connection that has not said who it is; no frame can carry it.
 STRANGER = -1
 
+#: Parts of one frame that are held; more are crumbs.
+MANY_PARTS = 4096
+
 
 class Health(Enum):
     """How soon an endpoint answers a sign of life."""
@@ -40,11 +43,13 @@ class Debt:
 
 
 class Waiting(NamedTuple):
-    """A run of frames in a subscription's queue: whole frames, back to back."""
+    """A run of frames in a subscription's queue: whole frames, back to back, from `at` on. What
+    stood before that has gone; cutting it off would copy all the rest each time."""
 
     run: bytes
     frames: int
     debt: Debt
+    at: int = 0
 
 
 class Subscription:
@@ -152,6 +157,7 @@ class Member:
         "parts",
         "peer",
         "pinged_at",
+        "postponed",
         "publish_frames",
         "publish_size",
         "requests_in",
@@ -174,6 +180,8 @@ class Member:
         #: A frame that has not arrived whole, and how many of its bytes are missing at least.
         self.parts: list[bytes] = []
         self.missing = 0
+        #: What has come and is to be dealt with in the next turn of the loop.
+        self.postponed = b""
         #: The subscription that the last FOR frame sent to it named.
         self.current: Subscription | None = None
         self.subscriptions: dict[int, Subscription] = {}
@@ -204,10 +212,13 @@ class Member:
 
     def gather(self, data: bytes) -> bytes:
         """What was held and `data` together, or nothing while bytes are missing. The parts of a
-        large frame are joined once, not each time that more of it comes."""
+        large frame are joined once, not each time that more of it comes; only crumbs earlier, of
+        which there could be millions."""
         self.parts.append(data)
         self.missing -= len(data)
         if self.missing > 0:
+            if len(self.parts) >= MANY_PARTS:
+                self.parts = [b"".join(self.parts)]
             return b""
         whole = b"".join(self.parts)
         self.parts.clear()

@@ -8,6 +8,7 @@ from symphony.commons.errors import SymphonyError
 from symphony.commons.logging import get_logger
 from symphony.ipc.bus._delivery import Delivery
 from symphony.ipc.bus._members import Member
+from symphony.ipc.bus._outgoing import Outgoing, Tell
 from symphony.ipc.bus._reports import CHANGED, DEAD, DeadLetter, endpoint_info
 from symphony.ipc.bus._topics import MAX_BYTES
 from symphony.ipc.protocol._codecs import seal
@@ -22,12 +23,20 @@ log = get_logger("ipc.bus")
 class News:
     """Publishes on the topics that are the broker's own, if anybody listens."""
 
-    def __init__(self, delivery: Delivery, monotonic: Callable[[], float], limit: int) -> None:
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        delivery: Delivery,
+        monotonic: Callable[[], float],
+        limit: int,
+    ) -> None:
+        self._outgoing = outgoing
         self._delivery = delivery
         self._monotonic = monotonic
         self._limit = limit
         #: Messages that reached nobody.
         self.buried = 0
+        self._changed: dict[Member, None] = {}
 
     def tell(self, topic: str, payload: object) -> None:
         """Publish news of the bus itself, if anybody listens."""
@@ -44,8 +53,17 @@ class News:
         self.tell(topic, endpoint_info(member, self._monotonic()))
 
     def changed(self, member: Member) -> None:
-        """What an endpoint subscribes to or serves is not what it was."""
-        self.of(CHANGED, member)
+        """What an endpoint subscribes to or serves is not what it was. Told once for all that came
+        in one go: what is told says all that it has, so a thousand would be a million."""
+        if not self._changed:
+            self._outgoing.effects.append(Tell())
+        self._changed[member] = None
+
+    def tell_changes(self) -> None:
+        changed, self._changed = self._changed, {}
+        for member in changed:
+            if not member.closing:
+                self.of(CHANGED, member)
 
     def bury(self, member: Member, frame: bytes, error: SymphonyError) -> None:
         """Tell of a message that reaches nobody."""

@@ -16,10 +16,22 @@ if TYPE_CHECKING:
 
 
 class Close(NamedTuple):
-    """End the connection once what was sent to it has gone out; `error` says why it had to."""
+    """End the connection once so many parts of what is to be sent to it have gone out: nothing
+    follows a goodbye. Then the member has left."""
 
     member: Member
-    error: SymphonyError | None
+    parts: int
+
+
+class Postpone(NamedTuple):
+    """The rest of what a member has sent is for the next turn of the loop: until then, read nothing
+    from it, and let the others have their turn."""
+
+    member: Member
+
+
+class Tell(NamedTuple):
+    """There is news to be told when all of what has come has been dealt with."""
 
 
 class Keep(NamedTuple):
@@ -53,7 +65,7 @@ class Acknowledge(NamedTuple):
 #: Gives a member a descriptor of a block; the ticket that it lies under there, 0 if it cannot.
 HandOver: TypeAlias = Callable[["Member", SharedBlock], int]
 
-Effect: TypeAlias = Close | Keep | Resume | Feed | Acknowledge
+Effect: TypeAlias = Close | Postpone | Tell | Keep | Resume | Feed | Acknowledge
 
 
 class Outgoing:
@@ -108,4 +120,4 @@ class Outgoing:
         member.closing = True
         body = b"" if error is None else encode_body(error.record())
         self.send(member, encode(Frame(Kind.BYE, body=body)))
-        self.effects.append(Close(member, error))
+        self.effects.append(Close(member, len(member.out)))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from symphony.commons.errors import SymphonyError
-from symphony.commons.logging import get_logger
 from symphony.ipc._errors import BadFrame, LimitReached, NotKept, NotPermitted
-from symphony.ipc.bus._access import Action, Permit
+from symphony.ipc.bus._access import Action, Grants
 from symphony.ipc.bus._delivery import Delivery
 from symphony.ipc.bus._filters import Filter
 from symphony.ipc.bus._members import Member, Serving, Subscription
@@ -13,11 +12,12 @@ from symphony.ipc.bus._news import News
 from symphony.ipc.bus._outgoing import Acknowledge, Feed, Outgoing, Resume
 from symphony.ipc.bus._reports import Counters
 from symphony.ipc.bus._requests import Requests
-from symphony.ipc.bus._topics import check_pattern
+from symphony.ipc.bus._topics import check_pattern, is_loose
 from symphony.ipc.protocol._control import CREDIT, Serve, Subscribe, Subscribed
 from symphony.ipc.protocol._frames import SEQUENCE, Frame, decode_body
 
-log = get_logger("ipc.bus")
+#: Patterns of one endpoint that are looked at at many places of a topic: 3 ms at worst.
+MAX_LOOSE = 128
 
 
 class Registrations:
@@ -31,7 +31,7 @@ class Registrations:
         requests: Requests,
         news: News,
         *,
-        permit: Permit,
+        grants: Grants,
         limit: int,
         keeps: bool,
         gone: Counters,
@@ -40,19 +40,17 @@ class Registrations:
         self._delivery = delivery
         self._requests = requests
         self._news = news
-        self._permit = permit
+        self._grants = grants
         self._limit = limit
         self._keeps = keeps
         self._gone = gone
-        #: What was asked for, or withdrawn, and is not granted.
-        self.refused = 0
 
     def subscribe(self, member: Member, frame: Frame) -> None:
         wish = decode_body(frame.body, Subscribe)
         try:
             self._check_registration(member, frame)
             check_pattern(frame.topic)
-            self._require_grant(member, Action.SUBSCRIBE, frame.topic)
+            self._grants.require(member, Action.SUBSCRIBE, frame.topic)
             resumes = wish.after is not None or bool(wish.durable)
             if resumes and not self._keeps:
                 raise NotKept(frame.topic)
@@ -144,7 +142,7 @@ class Registrations:
         try:
             self._check_registration(member, frame)
             check_pattern(frame.topic)
-            self._require_grant(member, Action.SERVE, frame.topic)
+            self._grants.require(member, Action.SERVE, frame.topic)
         except BadFrame:
             raise
         except SymphonyError as error:
@@ -167,13 +165,13 @@ class Registrations:
         """Grants of the endpoint have changed: end what is no longer granted."""
         for subscription in tuple(member.subscriptions.values()):
             try:
-                self._require_grant(member, Action.SUBSCRIBE, subscription.pattern)
+                self._grants.require(member, Action.SUBSCRIBE, subscription.pattern)
             except NotPermitted as error:
                 self.unsubscribe(subscription)
                 self._outgoing.fail(member, subscription.id, error, subscription.pattern)
         for serving in tuple(member.servings.values()):
             try:
-                self._require_grant(member, Action.SERVE, serving.pattern)
+                self._grants.require(member, Action.SERVE, serving.pattern)
             except NotPermitted as error:
                 self._requests.remove(member.servings.pop(serving.id))
                 self._outgoing.fail(member, serving.id, error, serving.pattern)
@@ -184,14 +182,6 @@ class Registrations:
         self._outgoing.answer(subscription.member, subscription.id)
         self._news.changed(subscription.member)
 
-    def _require_grant(self, member: Member, action: Action, pattern: str) -> None:
-        """Raises NotPermitted, which is logged."""
-        of_the_bus = action is Action.SERVE and pattern.startswith("bus.")
-        if of_the_bus or not self._permit(member.name, action, pattern):
-            log.warning("not permitted", endpoint=member.name, action=action, topic=pattern)
-            self.refused += 1
-            raise NotPermitted(member.name, action, pattern)
-
     def _check_registration(self, member: Member, frame: Frame) -> None:
         used = (member.subscriptions, member.servings, member.asked)
         if any(frame.correlation in those for those in used):
@@ -199,3 +189,10 @@ class Registrations:
         if len(member.subscriptions) + len(member.servings) >= self._limit:
             what = "subscriptions and served patterns of one endpoint"
             raise LimitReached(what, self._limit)
+        if is_loose(frame.topic) and _loose(member) >= MAX_LOOSE:
+            raise LimitReached("patterns of one endpoint in which a name follows '#'", MAX_LOOSE)
+
+
+def _loose(member: Member) -> int:
+    subscriptions = sum(is_loose(each.pattern) for each in member.subscriptions.values())
+    return subscriptions + sum(is_loose(each.pattern) for each in member.servings.values())

@@ -17,8 +17,7 @@ from symphony.ipc.bus._members import Member, Subscription
 ENDPOINTS = "bus.endpoints"
 STATS = "bus.stats"
 
-#: Topics that the broker itself publishes on. All that it says begins with RESERVED.
-RESERVED = b"bus."
+#: Topics that the broker itself publishes on.
 JOINED = "bus.endpoint.joined"
 LEFT = "bus.endpoint.left"
 CHANGED = "bus.endpoint.changed"
@@ -89,6 +88,8 @@ class BusStats(msgspec.Struct, frozen=True, kw_only=True):
     unexpected_answers: int
     refused: int
     dead_letters: int
+    #: Large publications that somebody could neither be handed nor sent.
+    undeliverable: int
     kept: int
 
 

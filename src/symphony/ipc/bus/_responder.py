@@ -11,13 +11,13 @@ from typing import TypeAlias
 from symphony.commons.errors import SymphonyError
 from symphony.commons.logging import get_logger
 from symphony.ipc._errors import FrameTooLarge, HandlerFailed, NoResponder
+from symphony.ipc.bus._large import handed_now
 from symphony.ipc.bus._link import Link
 from symphony.ipc.bus._message import Request
 from symphony.ipc.bus._topics import matches, specificity
 from symphony.ipc.bus._trace import TRACE
-from symphony.ipc.protocol._frames import ENVELOPE, HEADER, SHARED, Frame, Kind, encode, encode_body
-from symphony.ipc.transport._errors import TransportUnavailable
-from symphony.ipc.transport._shared import SHARED_FROM, share
+from symphony.ipc.protocol._frames import ENVELOPE, HEADER, Frame, Kind, encode, encode_body
+from symphony.ipc.transport._shared import SHARED_FROM
 
 REP = int(Kind.REP)
 
@@ -126,11 +126,12 @@ class Responder:
 
     def _reply(self, link: Link, request: Request, payload: object) -> None:
         flags, body = (0, payload) if type(payload) is bytes else self._written(payload)
-        if len(body) >= SHARED_FROM and link.side is not None:
-            flags, body = _handed_now(link, flags, body)
+        if len(body) >= SHARED_FROM:
+            flags, body = handed_now(link, flags, body)
         size = HEADER.size + len(body)
         if size > link.max_frame:
-            self._refuse(link, request, FrameTooLarge(size, link.max_frame))
+            most = max(link.max_frame, link.max_shared)
+            self._refuse(link, request, FrameTooLarge(size, most))
             return
         source, correlation = request.source, request.correlation
         link.write(HEADER.pack(size, REP, flags, 0, source, correlation) + body)
@@ -163,13 +164,3 @@ class Responder:
 
 def _rank(serving: Serving) -> tuple[int, tuple[int, ...]]:
     return -serving.priority, specificity(serving.pattern)
-
-
-def _handed_now(link: Link, flags: int, body: bytes) -> tuple[int, bytes]:
-    """A reply's body as a handle, or as it is if that cannot be now."""
-    try:
-        with share(body) as block:
-            handle = link.hand_over(block)
-    except TransportUnavailable:
-        return flags, body
-    return (flags | SHARED, handle) if handle else (flags, body)

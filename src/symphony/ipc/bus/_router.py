@@ -11,7 +11,6 @@ by raising; that another endpoint notices nothing of it is the point of the whol
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from struct import Struct as Layout
 
@@ -22,49 +21,29 @@ from symphony.commons.logging import get_logger
 from symphony.ipc._errors import (
     BadFrame,
     BusClosing,
+    FrameTooLarge,
     IpcError,
     LimitReached,
     NameTaken,
-    NoResponder,
     NotKept,
-    NotPermitted,
-    WrongVersion,
 )
-from symphony.ipc.bus._access import Action, Permit
+from symphony.ipc.bus._access import RESERVED, Action, Grants, Permit
+from symphony.ipc.bus._admission import check_greeting, welcome
 from symphony.ipc.bus._config import BusConfig
 from symphony.ipc.bus._delivery import Delivery, split
 from symphony.ipc.bus._filters import FilterFacts
 from symphony.ipc.bus._log import Kept
 from symphony.ipc.bus._members import STRANGER, Member, Subscription
 from symphony.ipc.bus._news import News
-from symphony.ipc.bus._outgoing import Keep, Outgoing
+from symphony.ipc.bus._outgoing import Keep, Outgoing, Postpone
 from symphony.ipc.bus._pulse import Pulse
+from symphony.ipc.bus._questions import Questions
 from symphony.ipc.bus._registrations import Registrations
-from symphony.ipc.bus._reports import (
-    ENDPOINTS,
-    JOINED,
-    LEFT,
-    RESERVED,
-    STATS,
-    BusStats,
-    Counters,
-    EndpointInfo,
-    EndpointQuery,
-    endpoint_info,
-    totals,
-)
+from symphony.ipc.bus._reports import JOINED, LEFT, BusStats, Counters, totals
 from symphony.ipc.bus._requests import Requests
 from symphony.ipc.bus._sharing import SharedRun, handle_of, weight
 from symphony.ipc.bus._sides import NoSides, Sides
-from symphony.ipc.bus._topics import check_topic
-from symphony.ipc.protocol._codecs import opened, seal
-from symphony.ipc.protocol._control import (
-    CREDIT,
-    NEWEST_VERSION,
-    Admission,
-    Greeting,
-    Subscribed,
-)
+from symphony.ipc.protocol._control import CREDIT, Greeting, Subscribed
 from symphony.ipc.protocol._frames import (
     DEADLINE,
     HEADER,
@@ -90,11 +69,9 @@ PUB, REQ = int(Kind.PUB), int(Kind.REQ)
 ANSWERS = (int(Kind.REP), int(Kind.ERR))
 
 
-#: Topics whose permission is remembered, by endpoint and action.
-MAX_REMEMBERED = 10_000
-
-#: A name is a topic of its own: the endpoint can be found under it.
-NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+#: How long one endpoint may keep the others waiting with what is rare, before the rest of what it
+#: sent is put off. What is frequent takes a few microseconds a message and is not looked at.
+TURN_S = 0.001
 
 NO_SIDES = NoSides()
 
@@ -117,7 +94,7 @@ class Router:
         self.outgoing = Outgoing(sides.hand_over)
         self._sides = sides
         self._config = config
-        self._permit = permit
+        self._grants = Grants(permit)
         self._monotonic = monotonic
         self._epoch = epoch
         self._limit = config.max_frame_bytes
@@ -132,20 +109,30 @@ class Router:
         self._gone = Counters()
         self._closing = False
         self._refused = self._kept = 0
-        self._news = News(self._delivery, monotonic, self._limit)
+        self._news = News(self.outgoing, self._delivery, monotonic, self._limit)
         self._pulse = Pulse(config, self.outgoing, self._news, monotonic, refuse=self.refuse)
         registrations = self._registrations = Registrations(
             self.outgoing,
             self._delivery,
             self._requests,
             self._news,
-            permit=permit,
+            grants=self._grants,
             limit=config.max_registrations,
             keeps=bool(epoch),
             gone=self._gone,
         )
         #: Refuses a subscription that cannot begin, or go on.
         self.refuse_subscription = registrations.refuse_subscription
+        questions = self._questions = Questions(
+            self.outgoing,
+            self._requests,
+            self._members,
+            stats=self.stats,
+            monotonic=monotonic,
+            limit=self._limit,
+        )
+        #: Who is on the bus.
+        self.endpoints = questions.endpoints
         self._by_kind: dict[Kind, Callable[[Member, Frame], None]] = {
             Kind.SUB: registrations.subscribe,
             Kind.UNSUB: registrations.end_subscription,
@@ -166,7 +153,7 @@ class Router:
         if member.missing:
             data = member.gather(data)
         at, end = 0, len(data)
-        limit = self._limit
+        limit, turn_ends = self._limit, 0.0
         while end - at >= HEADER_SIZE and not member.closing:
             size, kind, flags, topic_size, source, correlation = UNPACK(data, at)
             stop = at + size
@@ -185,11 +172,11 @@ class Router:
                 member.bytes_in += size
                 self._requests.answer(member, source, correlation, data[at:stop])
             else:
-                check_header(data, at, limit)
-                if flags & SHARED:
-                    self._take_shared(member, data[at:stop])
-                else:
-                    self._take(member, frame_at(data, at))
+                self._take_rare(member, data, at, stop)
+                turn_ends = turn_ends or self._monotonic() + TURN_S
+                if stop < end and self._monotonic() > turn_ends:
+                    self._postpone(member, data[stop:])
+                    return
             at = stop
         if at < end and not member.closing:
             known = end - at >= HEADER_SIZE
@@ -253,6 +240,16 @@ class Router:
             self.outgoing.fail(member, correlation, error, topic.decode("utf-8", "replace"))
             self._news.bury(member, frame, error)
 
+    def go_on(self, member: Member) -> None:
+        """Take what was put off; raises as `receive` does."""
+        data, member.postponed = member.postponed, b""
+        self.receive(member, data)
+
+    def _postpone(self, member: Member, rest: bytes) -> None:
+        if not member.closing:
+            member.postponed = rest
+            self.outgoing.effects.append(Postpone(member))
+
     # What is rare goes this way.
 
     def connect(self, peer: str) -> Member:
@@ -287,12 +284,20 @@ class Router:
         in `heartbeat_s`."""
         self._pulse.tick(tuple(self._members.values()))
 
-    def stop_intake(self) -> int:
-        """Take no new endpoints and requests; how many requests are still open."""
+    def stop_intake(self) -> None:
+        """Take no new endpoints and requests."""
         self._closing = True
         for member in self._members.values():
             member.may_request.clear()
-        return sum(len(member.asked) for member in self._members.values())
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is open."""
+        return not any(member.asked for member in self._members.values())
+
+    def tell(self) -> None:
+        """What has come has been dealt with: now there is one thing to say of it."""
+        self._news.tell_changes()
 
     def close(self) -> None:
         """Answer what is open with an error and say goodbye to everybody."""
@@ -340,16 +345,6 @@ class Router:
         else:
             subscription.filtered += 1
 
-    def endpoints(self, query: EndpointQuery) -> list[EndpointInfo]:
-        now = self._monotonic()
-        members = list(self._members.values())
-        if query.capability:
-            members = [member for member in members if query.capability in member.capabilities]
-        if query.serves:
-            serving = self._requests.responders(query.serves.encode())
-            members = [member for member in members if member in serving]
-        return [endpoint_info(member, now) for member in members]
-
     def stats(self) -> BusStats:
         return BusStats(
             uptime_s=self._monotonic() - self._begun,
@@ -359,11 +354,20 @@ class Router:
             failed=self._requests.failed,
             cancelled=self._requests.cancelled,
             unexpected_answers=self._requests.unexpected,
-            refused=self._refused + self._registrations.refused,
+            refused=self._refused + self._grants.refused,
             dead_letters=self._news.buried,
+            undeliverable=self.outgoing.undeliverable,
             kept=self._kept,
             **totals(self._members.values(), self._gone),
         )
+
+    def _take_rare(self, member: Member, data: bytes, at: int, stop: int) -> None:
+        check_header(data, at, self._limit)
+        frame = frame_at(data, at)
+        if frame.flags & SHARED:
+            self._take_shared(member, frame, data[at:stop])
+        else:
+            self._take(member, frame)
 
     def _take(self, member: Member, frame: Frame) -> None:
         if member.number == STRANGER:
@@ -378,12 +382,13 @@ class Router:
             raise BadFrame(f"an endpoint does not send {frame.kind.name} so")
         take(member, frame)
 
-    def _take_shared(self, member: Member, data: bytes) -> None:
+    def _take_shared(self, member: Member, frame: Frame, data: bytes) -> None:
         """A frame with a handle; the block is taken in any case, and closed when it is not used."""
-        frame = frame_at(data, 0)
         ticket, size = handle_of(frame.body)
         run = SharedRun.of(data, self._sides.claim(member, ticket))
-        if run.block.size != size or size > self._config.max_shared_bytes:
+        if size > self._config.max_shared_bytes:
+            raise FrameTooLarge(size, self._config.max_shared_bytes)
+        if run.block.size != size:
             raise BadFrame(f"a handle on {size} bytes came with a block of {run.block.size}")
         if frame.kind in (Kind.REP, Kind.ERR) and frame.flags & NOT_PLAIN == SHARED:
             self._requests.answer(member, frame.source, frame.correlation, run)
@@ -406,12 +411,7 @@ class Router:
         """Let an endpoint in, or raise why not."""
         if self._closing:
             raise BusClosing
-        if not greeting.oldest <= NEWEST_VERSION <= greeting.newest:
-            raise WrongVersion(greeting.oldest, greeting.newest, NEWEST_VERSION)
-        if not NAME.fullmatch(greeting.name) or greeting.name.split(".")[0] == "bus":
-            raise BadFrame(f"{greeting.name!r} is no name for an endpoint")
-        if greeting.max_frame < self._limit:
-            raise BadFrame(f"it takes no frames of {self._limit:,} bytes, as all here must")
+        check_greeting(greeting, self._limit)
         former = self._names.get(greeting.name)
         if former is None:
             if len(self._members) >= self._config.max_endpoints:
@@ -431,21 +431,10 @@ class Router:
         member.publish_size = self._config.publish_bytes
         self._members[member.number] = self._names[member.name] = member
         member.max_frame = self._limit
-        side_channel, ticket = self._sides.offer(member)
-        admission = Admission(
-            version=NEWEST_VERSION,
-            source=member.number,
-            max_frame=self._limit,
-            credit_frames=self._config.publish_frames,
-            credit_bytes=self._config.publish_bytes,
-            max_requests=self._config.max_requests,
-            heartbeat_s=self._config.heartbeat_s,
-            epoch=self._epoch,
-            side_channel=side_channel,
-            ticket=ticket,
+        admission = welcome(self._config, member.number, self._epoch, self._sides.offer(member))
+        self.outgoing.send(
+            member, encode(Frame(Kind.WELCOME, body=encode_body(admission), source=member.number))
         )
-        welcome = Frame(Kind.WELCOME, body=encode_body(admission), source=member.number)
-        self.outgoing.send(member, encode(welcome))
         self._news.of(JOINED, member)
 
     def _publish(self, member: Member, frame: Frame) -> None:
@@ -476,7 +465,7 @@ class Router:
 
     def _may_publish(self, member: Member, topic: bytes, run: bytes) -> bool:
         try:
-            self._check_grant(member, Action.PUBLISH, topic, member.may_publish)
+            self._grants.require_topic(member, Action.PUBLISH, topic, member.may_publish)
         except BadFrame:
             raise
         except IpcError as error:
@@ -496,37 +485,8 @@ class Router:
         """False if the broker has answered the request itself; raises NotPermitted, BadTopic."""
         if self._closing:
             raise BusClosing
-        if topic.startswith(RESERVED):
-            self._answer_itself(member, frame_at(frame, 0))
+        if topic.startswith(RESERVED.encode()):
+            self._questions.answer(member, frame_at(frame, 0))
             return False
-        self._check_grant(member, Action.REQUEST, topic, member.may_request)
+        self._grants.require_topic(member, Action.REQUEST, topic, member.may_request)
         return True
-
-    def _check_grant(self, member: Member, action: Action, topic: bytes, known: set[bytes]) -> None:
-        text = topic_text(topic)
-        check_topic(text)
-        if topic.startswith(RESERVED) or not self._permit(member.name, action, text):
-            log.warning("not permitted", endpoint=member.name, action=action, topic=text)
-            self._refused += 1
-            raise NotPermitted(member.name, action, text)
-        if len(known) >= MAX_REMEMBERED:
-            known.clear()
-        known.add(topic)
-
-    def _answer_itself(self, member: Member, frame: Frame) -> None:
-        """Of what it knows of the bus anybody may ask who is on it."""
-        check_topic(frame.topic)
-        if frame.topic == STATS:
-            payload: object = self.stats()
-        elif frame.topic == ENDPOINTS:
-            payload = self.endpoints(self._query(frame))
-        else:
-            raise NoResponder(frame.topic)
-        flags, body = seal(payload, type=frame.topic, source="bus")
-        answer = Frame(Kind.REP, frame.correlation, frame.topic, body, member.number, flags)
-        self.outgoing.send(member, encode(answer, self._limit))
-
-    def _query(self, frame: Frame) -> EndpointQuery:
-        if not frame.body:
-            return EndpointQuery()
-        return opened(frame.flags, frame.body).payload_as(EndpointQuery)

@@ -61,10 +61,3 @@ def handle_of(body: bytes) -> tuple[int, int]:
         raise BadFrame(f"a handle has {HANDLE.size} bytes, not {len(body)}")
     ticket, size = HANDLE.unpack(body)
     return ticket, size
-
-
-def shared_frame(head: bytes, flags: int, ticket: int, size: int) -> bytes:
-    """A frame with a handle, from the header and topic of the same frame with an empty body."""
-    length = _LENGTH.pack(len(head) + HANDLE.size)
-    marked = bytes((flags | SHARED,))
-    return length + head[4:_FLAGS_AT] + marked + head[_FLAGS_AT + 1 :] + HANDLE.pack(ticket, size)

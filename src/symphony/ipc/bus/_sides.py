@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from typing import Protocol
 
+from symphony.commons.clock import Clock
+from symphony.ipc.bus._doors import open_door
 from symphony.ipc.bus._members import Member
 from symphony.ipc.transport._address import UnixAddress
 from symphony.ipc.transport._errors import BadHandle, TransportUnavailable
@@ -103,10 +107,12 @@ class OpenSides:
 
 
 @asynccontextmanager
-async def open_sides(address: UnixAddress) -> AsyncIterator[OpenSides]:
+async def open_sides(
+    address: UnixAddress, clock: Clock, tasks: asyncio.TaskGroup
+) -> AsyncIterator[OpenSides]:
     """Accept side channels at `address` for the length of the block."""
     sides = OpenSides(address)
-    async with listen_side(address, sides.admit):
+    async with open_door(partial(listen_side, address, sides.admit), clock, tasks):
         try:
             yield sides
         finally:

@@ -22,6 +22,8 @@ T = TypeVar("T", bound=Hashable)
 
 MAX_BYTES = 255
 MAX_NAMES = 32
+#: `#`s in a pattern: what finding a topic's patterns takes grows with each that matches it.
+MAX_MANY = 4
 
 #: How much the table remembers, in words of eight bytes: 4 MiB, for 16,000 topics or fewer.
 _REMEMBERED_WORDS = 2**19
@@ -45,7 +47,8 @@ def check_topic(text: str) -> None:
 
 def check_pattern(text: str) -> None:
     """Raise BadTopic unless `text` is a pattern; every topic is one."""
-    if _PATTERN.fullmatch(text) is None or len(text.encode()) > MAX_BYTES:
+    sound = _PATTERN.fullmatch(text) is not None and text.count("#") <= MAX_MANY
+    if not sound or len(text.encode()) > MAX_BYTES:
         raise BadTopic("pattern", text, *_fault(text, wildcards=True))
 
 
@@ -83,6 +86,12 @@ def specificity(pattern: str) -> tuple[int, int, int, int]:
     looseness = 2 if {"#", ">"} & set(tokens) else 0 if all(named) else 1
     prefix = (*named, False).index(False)
     return looseness, -prefix, -sum(named), tokens.count("#")
+
+
+def is_loose(pattern: str) -> bool:
+    """Whether a name follows a `#`. In such a pattern a topic may be at many places at once, and
+    stay there until its end."""
+    return "#" in pattern.rstrip(".*#>")
 
 
 class PatternTable(Generic[T]):
@@ -268,6 +277,8 @@ def _fault(text: str, *, wildcards: bool) -> tuple[int, str]:
         if reason := _token_fault(token, number == len(tokens), wildcards=wildcards):
             inside = _WILDCARD.search(token)
             return place + (inside.start() if inside else 0), reason
+        if tokens[:number].count("#") > MAX_MANY:
+            return place, f"it has {tokens.count('#')} '#', {MAX_MANY} are allowed"
         place += len(token) + 1
     raise AssertionError(f"{text!r} is valid")
 

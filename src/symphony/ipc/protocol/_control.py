@@ -2,7 +2,7 @@
 
     endpoint                              broker
       HELLO Greeting             ->
-                                 <-       WELCOME Admission, or ERR and the end
+                                 <-       WELCOME Admission, or BYE ErrorRecord
       SUB pattern, Subscribe     ->
                                  <-       REP Subscribed, or ERR
       SERVE pattern, Serve       ->
@@ -79,6 +79,8 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     #: Where to connect for handles on shared memory, and what to say there. Empty if nowhere.
     side_channel: str = ""
     ticket: str = ""
+    #: The largest content that may be handed over there.
+    max_shared: Count = 0
 
 
 class Subscribe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -28,6 +28,11 @@ class Peer:
     gid: int | None
     how: Literal["socket", "memory", "child", "nobody"]
 
+    def __str__(self) -> str:
+        """For people, such as `pid 123, uid 0`."""
+        known = (("pid", self.pid), ("uid", self.uid))
+        return ", ".join(f"{name} {id_}" for name, id_ in known if id_ is not None) or "unknown"
+
 
 NOBODY = Peer(None, None, None, "nobody")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from symphony.ipc.transport._address import (
@@ -24,22 +23,9 @@ from symphony.ipc.transport._memory import dial_memory, listen_memory
 from symphony.ipc.transport._named_pipe import dial_pipe, listen_pipe
 from symphony.ipc.transport._stdio import adopt_stdio
 from symphony.ipc.transport._tcp import dial_tcp, listen_tcp
-from symphony.ipc.transport._unix import SocketFile, dial_unix, listen_unix
+from symphony.ipc.transport._unix import Listener, dial_unix, listen_unix
 
 P = TypeVar("P", bound=asyncio.Protocol)
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """`address` is where to dial: with the port that the system chose, if it did."""
-
-    address: Address
-    _file: SocketFile | None = None
-
-    def present(self) -> bool:
-        """Whether the address still leads here. Somebody may have removed a Unix socket's file:
-        those who are connected stay so, nobody else comes; leave the block and listen anew."""
-        return self._file is None or self._file.present()
 
 
 async def dial(

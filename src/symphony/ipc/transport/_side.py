@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -31,7 +32,7 @@ from symphony.ipc.transport._errors import (
 )
 from symphony.ipc.transport._identity import trusted_users
 from symphony.ipc.transport._shared import SharedBlock
-from symphony.ipc.transport._unix import BACKLOG, bound, connect_unix
+from symphony.ipc.transport._unix import BACKLOG, Listener, bound, connect_unix
 
 PACKET = Layout("<QQ")
 #: Blocks that may lie here untaken: their frames are in the buffers of the connection.
@@ -57,13 +58,15 @@ class SideChannel:
         self._on_room = on_room
         self._waiting_for: asyncio.AbstractEventLoop | None = None
         self._untaken: dict[int, SharedBlock] = {}
+        #: Nothing can be sent any more; what has come can still be taken.
+        self.broken = False
 
     def send(self, ticket: int, block: SharedBlock) -> bool:
         """Pass a descriptor of the block on; ours stays open. False if there is no room now: the
         frame that names the ticket must not be sent then.
 
-        Raises TransportUnavailable when no block can be passed any more, or none for now because
-        too many are on their way: the payload has to go inline.
+        Raises TransportUnavailable when no block can be passed any more (`broken`), or none for now
+        because too many are on their way: the payload has to go inline.
         """
         descriptors = array.array("i", [block.fileno()])
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
@@ -73,6 +76,7 @@ class SideChannel:
             self._expect_room()
             return False
         except OSError as error:
+            self.broken = error.errno != errno.ETOOMANYREFS
             reason = (error.strerror or str(error)).lower()
             raise TransportUnavailable(
                 "The side channel", reason, hint="Send the payload inline."
@@ -179,7 +183,7 @@ async def dial_side(
 @asynccontextmanager
 async def listen_side(
     address: UnixAddress, admit: Callable[[str, SideChannel], bool]
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Listener]:
     """Accept side channels for the length of the block; those admitted outlive it.
 
     The first packet of each is a ticket. `admit` says whether it is one that was given out and not
@@ -191,7 +195,7 @@ async def listen_side(
         reception = _Reception(asyncio.get_running_loop(), address, admit)
         reception.open(sock)
         try:
-            yield
+            yield Listener(address, file)
         finally:
             file.remove()
             reception.close(sock)

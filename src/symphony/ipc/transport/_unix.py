@@ -19,13 +19,14 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from symphony.commons import blocking
 from symphony.commons.files import make_folder
 from symphony.commons.locks import LockHeld, locked
-from symphony.ipc.transport._address import UnixAddress
+from symphony.ipc.transport._address import Address, UnixAddress
 from symphony.ipc.transport._adopt import Gate, adopt_socket, closed_on_error
 from symphony.ipc.transport._errors import AddressInUse, ConnectionNotPermitted, translated
 from symphony.ipc.transport._identity import NOBODY, Peer, credentials, trusted_users
@@ -60,6 +61,19 @@ class SocketFile:
             with suppress(OSError):
                 self._path.unlink()
         self._status = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """`address` is where to dial: with the port that the system chose, if it did."""
+
+    address: Address
+    _file: SocketFile | None = None
+
+    def present(self) -> bool:
+        """Whether the address still leads here. Somebody may have removed a Unix socket's file:
+        those who are connected stay so, nobody else comes; leave the block and listen anew."""
+        return self._file is None or self._file.present()
 
 
 async def dial_unix(

@@ -10,10 +10,11 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from symphony.commons.backoff import Backoff
 from symphony.ipc import (
     Endpoint,
     Frame,
@@ -21,8 +22,10 @@ from symphony.ipc import (
     Kind,
     Message,
     Subscription,
+    connect,
     encode,
     encode_body,
+    open_broker,
 )
 from symphony.ipc.protocol._control import Greeting
 
@@ -36,6 +39,9 @@ SCRIPT = Path(__file__).with_name("peer.py")
 PATIENCE_S = 20.0
 LOOK_S = 0.002
 
+#: For endpoints whose broker is there again at once.
+SOON = Backoff(initial=0.005, factor=1.0, ceiling=0.005, attempts=None)
+
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what no event tells of; raises TimeoutError in the end."""
@@ -47,6 +53,18 @@ async def until(condition: Callable[[], object]) -> None:
 def count_descriptors() -> int:
     gc.collect()  # what nobody refers to any more does not count
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+# Brokers that come back.
+
+
+async def begin(
+    stack: AsyncExitStack, address: str, log_path: Path | None = None
+) -> tuple[AsyncExitStack, Endpoint]:
+    """A broker, which closes when the stack that comes back does, and an endpoint that stays."""
+    broker = await stack.enter_async_context(AsyncExitStack())
+    await broker.enter_async_context(open_broker([address], log_path=log_path))
+    return broker, await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
 
 
 # Numbered messages.

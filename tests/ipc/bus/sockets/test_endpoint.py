@@ -306,7 +306,7 @@ def test_without_memory_to_share_a_large_payload_goes_in_a_frame_or_is_refused(
             two.subscribe("a") as subscription,
             two.serve("size", lambda request: str(len(request.body)).encode()),
         ):
-            monkeypatch.setattr("symphony.ipc.bus._endpoint.share", share)
+            monkeypatch.setattr("symphony.ipc.bus._large.share", share)
             fits, too_large = bytes(3_000_000), bytes(5_000_000)
             await one.publish("a", fits)
             assert len((await anext(subscription))[0].body) == len(fits)

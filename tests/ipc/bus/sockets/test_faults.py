@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 from tests.ipc.bus.sockets.party import (
+    SOON,
     OpenPeer,
     RawPeer,
     Run,
@@ -24,7 +26,7 @@ from tests.ipc.bus.sockets.party import (
     until,
 )
 
-from symphony.commons.backoff import Backoff
+from symphony.commons.clock import Clock
 from symphony.commons.errors import ErrorRecord
 from symphony.ipc import (
     BadFrame,
@@ -49,10 +51,10 @@ from symphony.ipc import (
     encode_body,
     open_broker,
 )
+from symphony.ipc.bus._doors import LOOK_S
 from symphony.ipc.protocol._control import CREDIT, Greeting, Subscribe
 from symphony.ipc.protocol._frames import HEADER
-
-SOON = Backoff(initial=0.005, factor=1.0, ceiling=0.005, attempts=None)
+from symphony.testing import FakeClock
 
 #: A bus whose patience is short.
 SHORT = BusConfig(heartbeat_s=0.04, degraded_s=0.05, unhealthy_s=0.1, dead_s=0.2, greeting_s=0.05)
@@ -81,12 +83,12 @@ class Neighbours(NamedTuple):
 
 @asynccontextmanager
 async def open_neighbours(
-    address: str, config: BusConfig | None = None
+    address: str, config: BusConfig | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Neighbours]:
     """Neither reconnects: whoever loses his connection is found out."""
     heard: list[bytes] = []
     async with (
-        open_broker([address], config or BusConfig()) as broker,
+        open_broker([address], config or BusConfig(), clock=clock) as broker,
         connect(address, name="one", reconnect=None) as one,
         connect(address, name="two", reconnect=None) as two,
         one.serve("echo", lambda request: request.body),
@@ -544,18 +546,54 @@ def test_a_broker_that_never_lets_anybody_in_is_given_up(
 def test_who_is_connected_stays_so_when_the_socket_file_is_removed(
     path: Path, address: str, run: Run
 ) -> None:
+    clock = FakeClock()
+
     async def main() -> None:
-        async with open_neighbours(address) as neighbours:
+        async with open_neighbours(address, clock=clock) as neighbours:
             await asyncio.to_thread(path.unlink)
             with pytest.raises(Unreachable):
                 async with connect(address):
                     pass
             await neighbours.notice_nothing()
             await asyncio.to_thread(path.write_text, "of somebody else")
+            await clock.advance(3 * LOOK_S)
             await neighbours.notice_nothing()
 
     run(main())
     assert path.read_text() == "of somebody else"
+
+
+@pytest.mark.parametrize("removed", ["socket", "folder"])
+def test_others_can_come_again_when_the_socket_file_was_removed(
+    removed: str, tmp_path: Path, run: Run
+) -> None:
+    path, clock = tmp_path / "run" / "bus.sock", FakeClock()
+    address = f"unix:{path}"
+
+    def remove() -> None:
+        if removed == "folder":
+            shutil.rmtree(path.parent)
+        else:
+            path.unlink()
+            path.with_name("bus.sock.side").unlink()
+
+    async def main() -> None:
+        async with open_neighbours(address, clock=clock) as neighbours:
+            for _ in range(2):
+                await asyncio.to_thread(remove)
+                await clock.advance(2 * LOOK_S)
+                await until(path.with_name("bus.sock.side").exists)
+                await until(path.exists)
+                async with connect(address, name="three") as three:
+                    assert (await three.request("echo", b"hello")).body == b"hello"
+                    large = bytes(5_000_000)  # through its side channel
+                    assert len((await three.request("echo", large)).view) == len(large)
+                await neighbours.notice_nothing()
+        with pytest.raises(Unreachable):
+            async with connect(address):
+                pass
+
+    run(main())
 
 
 # Processes that are killed.

@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from tests.ipc.bus.sockets.party import OpenPeer, Run, count_descriptors, count_up, number_in, until
+from tests.ipc.bus.sockets.party import (
+    SOON,
+    OpenPeer,
+    Run,
+    begin,
+    count_descriptors,
+    count_up,
+    number_in,
+    until,
+)
 
-from symphony.commons.backoff import Backoff
 from symphony.ipc import (
     Action,
     ConnectionLost,
@@ -29,8 +37,6 @@ from symphony.ipc import (
 )
 from symphony.ipc.protocol._control import Admission
 
-SOON = Backoff(initial=0.005, factor=1.0, ceiling=0.005, attempts=None)
-
 
 def echo(request: Request) -> bytes:
     return request.body
@@ -39,9 +45,7 @@ def echo(request: Request) -> bytes:
 def test_subscriptions_and_served_topics_are_there_again(address: str, run: Run) -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            first = await stack.enter_async_context(AsyncExitStack())
-            await first.enter_async_context(open_broker([address]))
-            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            first, one = await begin(stack, address)
             two = await stack.enter_async_context(connect(address, name="two", reconnect=SOON))
             found: list[bytes] = []
             iterated = await stack.enter_async_context(one.subscribe("a.*"))
@@ -69,9 +73,7 @@ def test_subscriptions_and_served_topics_are_there_again(address: str, run: Run)
 def test_requests_and_publications_wait_for_the_broker(address: str, run: Run) -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            first = await stack.enter_async_context(AsyncExitStack())
-            await first.enter_async_context(open_broker([address]))
-            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            first, one = await begin(stack, address)
             await first.aclose()
             await until(lambda: not one.try_publish("numbers"))
 
@@ -225,9 +227,7 @@ def test_a_subscription_that_ends_while_it_is_restored_leaves_nothing_behind(
 ) -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            first = await stack.enter_async_context(AsyncExitStack())
-            await first.enter_async_context(open_broker([address]))
-            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            first, one = await begin(stack, address)
             subscribed = AsyncExitStack()
             served = AsyncExitStack()
             # Only one of many is likely to be at the broker when the block ends.
@@ -252,9 +252,7 @@ def test_a_subscription_that_ends_while_it_is_restored_leaves_nothing_behind(
 def test_a_subscription_that_was_drained_is_not_set_up_again(address: str, run: Run) -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            first = await stack.enter_async_context(AsyncExitStack())
-            await first.enter_async_context(open_broker([address]))
-            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            first, one = await begin(stack, address)
             subscription = await stack.enter_async_context(one.subscribe("a"))
             await one.drain(subscription)
             await first.aclose()
@@ -273,9 +271,7 @@ def test_a_topic_that_may_no_longer_be_served_does_not_keep_the_endpoint_away(
 
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            first = await stack.enter_async_context(AsyncExitStack())
-            await first.enter_async_context(open_broker([address]))
-            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            first, one = await begin(stack, address)
             subscription = await stack.enter_async_context(one.subscribe("a"))
             await stack.enter_async_context(one.serve("a", echo))
             await first.aclose()
@@ -292,9 +288,7 @@ def test_a_subscription_that_is_refused_when_restored_ends_with_the_reason(
 ) -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            first = await stack.enter_async_context(AsyncExitStack())
-            await first.enter_async_context(open_broker([address]))
-            one = await stack.enter_async_context(connect(address, name="one", reconnect=SOON))
+            first, one = await begin(stack, address)
             subscription = await stack.enter_async_context(one.subscribe("a"))
             await first.aclose()
             permit = lambda endpoint, action, topic: topic != "a"  # noqa: E731
