@@ -10,7 +10,7 @@ from typing import Any  # what another function takes
 
 import pytest
 
-from symphony.commons.database import Database, open_shared_database
+from symphony.commons.database import Database, open_shared_database, served_database
 from symphony.commons.files import DiskFull, FileNotPermitted
 from symphony.commons.sqlite import open_database
 
@@ -216,3 +216,45 @@ def test_cancel_while_it_is_opened_closes_it(
     asyncio.run(main())
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connections[0].execute("SELECT 1")
+
+
+def test_change_applied_by_its_own_thread_is_committed_and_raises_what_it_raises(
+    tmp_path: Path,
+) -> None:
+    with served_database(
+        tmp_path / "notes.db", application_id=7, migrations=MIGRATIONS, synchronous="FULL"
+    ) as database:
+        database.apply(add("a"))
+        with pytest.raises(sqlite3.IntegrityError):
+            database.apply(add("a"))
+        assert database.query(texts) == ["a"]
+
+
+def test_applied_change_comes_after_what_was_submitted_before(tmp_path: Path) -> None:
+    entered, release = threading.Event(), threading.Event()
+    with served_database(
+        tmp_path / "notes.db", application_id=7, migrations=MIGRATIONS, synchronous="NORMAL"
+    ) as database:
+        database.submit(held(entered, release))
+        database.submit(add("first"))
+        entered.wait(timeout=10)
+        threading.Timer(0.01, release.set).start()
+        database.apply(add("second"))
+        assert database.query(texts) == ["first", "second"]
+
+
+def test_threads_that_apply_at_once_all_get_their_turn(tmp_path: Path) -> None:
+    with served_database(
+        tmp_path / "notes.db", application_id=7, migrations=MIGRATIONS, synchronous="NORMAL"
+    ) as database:
+
+        def work(lane: int) -> None:
+            for number in range(50):
+                database.apply(add(f"{lane}-{number}"))
+
+        threads = [threading.Thread(target=work, args=(lane,)) for lane in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(database.query(texts)) == 400

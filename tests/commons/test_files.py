@@ -478,3 +478,12 @@ def test_odd_names_do_not_garble_the_terminal(tmp_path: Path) -> None:
         files.read_bytes(path, 1)
     assert caught.value.message.isprintable()
     caught.value.message.encode()
+
+
+def test_new_file_is_written_whole_once_and_what_is_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "new"
+    assert files.write_new(path, b"first", mode=0o600)
+    assert not files.write_new(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]

@@ -42,12 +42,18 @@ class _Job(NamedTuple):
 class Database:
     """Get one from `open_shared_database`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, before: Change = lambda _: None
+    ) -> None:
         self.path = path
         self._connection = connection
+        self._before = before
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._idle_readers: list[sqlite3.Connection] = []
         self._committing = Lock()
+        self._counting = Lock()
+        self._submitted = 0  # and not settled yet
+        self._crowded = False
 
     def submit(self, change: Change) -> Future[None]:
         """Queue a change, from any thread; the future is done once it is committed.
@@ -57,6 +63,8 @@ class Database:
         so a change must bear that. A failing disk fails the whole transaction.
         """
         committed: Future[None] = Future()
+        with self._counting:
+            self._submitted += 1
         self._jobs.put(_Job(change, committed))
         return committed
 
@@ -68,9 +76,10 @@ class Database:
         """Like `submit`, and block until it is committed.
 
         The caller commits by itself if nobody else is about to: handing a lone change to another
-        thread and waking up again would cost a fifth of its sync.
+        thread and waking up again would cost a fifth of its sync. Where changes have just come
+        together they do so again: then one that went ahead would make two syncs of one.
         """
-        if self._jobs.empty() and self._committing.acquire(blocking=False):
+        if not self._crowded and not self._submitted and self._committing.acquire(blocking=False):
             try:
                 fault = self._apply([_Job(change, Future())])
             finally:
@@ -109,6 +118,9 @@ class Database:
         while (first := self._jobs.get()) is not None:
             group = self._gather(first)
             self._settle([job for job in group if job.committed.set_running_or_notify_cancel()])
+            with self._counting:
+                self._submitted -= len(group)
+            self._crowded = len(group) > 1
         for connection in (*self._idle_readers, self._connection):
             connection.close()
 
@@ -141,6 +153,7 @@ class Database:
     def _apply(self, group: Sequence[_Job]) -> Exception | None:
         try:
             with database_errors(self.path), transaction(self._connection):
+                self._before(self._connection)
                 for job in group:
                     job.change(self._connection)
         except Exception as error:  # noqa: BLE001 - the thread's boundary: it goes to the submitter
@@ -178,12 +191,14 @@ def served_database(
     application_id: int,
     migrations: Sequence[str],
     synchronous: Literal["NORMAL", "FULL"],
+    before: Change = lambda _: None,
 ) -> Iterator[Database]:
-    """As `open_shared_database`, for a thread that may block."""
+    """As `open_shared_database`, for a thread that may block. `before` begins every transaction:
+    for what must hold of all changes in it."""
     connection = open_database(
         path, application_id=application_id, migrations=migrations, synchronous=synchronous
     )
-    database = Database(path, connection)
+    database = Database(path, connection, before)
     writer = Thread(target=database.serve, name=f"symphony-{path.stem}", daemon=True)
     writer.start()
     try:

@@ -92,13 +92,14 @@ class ExpressionLimit(ExpressionError):
 class Expression:
     """A compiled expression. Safe to use from several threads; compiling costs about 0.5 ms."""
 
-    __slots__ = ("_key_order", "_program", "names", "text")
+    __slots__ = ("_key_order", "_program", "names", "result", "text")
 
     def __init__(
         self, text: str, program: cel.Expression, names: frozenset[str], key_order: dict[str, int]
     ) -> None:
         self.text = text
         self.names = names
+        self.result = _JSON_TYPES.get(program.return_type().name().partition("<")[0], "")
         self._program = program
         self._key_order = key_order
 
@@ -106,7 +107,8 @@ class Expression:
     def compile(cls, text: str, variables: Iterable[str]) -> Expression:
         """An expression over `variables`, each of any type.
 
-        `names` are those it really uses. Raises ExpressionSyntax or ExpressionLimit.
+        `names` are those it really uses, `result` the JSON type of what comes out, empty if that
+        depends on the values. Raises ExpressionSyntax or ExpressionLimit.
         """
         known = frozenset(variables)
         _check_length(text)
@@ -220,6 +222,19 @@ class _Reader:
         return text
 
 
+#: What the evaluator's types become in JSON.
+_JSON_TYPES = {
+    "BOOL": "boolean",
+    "INT": "integer",
+    "UINT": "integer",
+    "DOUBLE": "number",
+    "STRING": "string",
+    "TIMESTAMP": "string",
+    "DURATION": "string",
+    "NULL": "null",
+    "LIST": "array",
+    "MAP": "object",
+}
 #: The evaluator's own types that no value can hold, as they are called in expressions.
 _TYPE_NAMES = {"bytearray": "bytes", "Type": "type"}
 

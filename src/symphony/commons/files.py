@@ -203,6 +203,22 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         file.write(data)
 
 
+def write_new(path: Path, data: bytes, *, mode: int | None = None) -> bool:
+    """Like `write_atomic`, but what is there stays: then False. Of several processes that write
+    at once one wins. The file system must know hard links."""
+    temporary = path.parent / (TEMPORARY_PREFIX + secrets.token_hex(8))
+    write_atomic(temporary, data, mode=mode)
+    with translated(path):
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
 @contextmanager
 def open_atomic(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path` when the block ends without an error.
@@ -252,6 +268,14 @@ def _sync(descriptor: int) -> None:
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
     else:
         os.fsync(descriptor)
+
+
+def sync_data(descriptor: int) -> None:
+    """Make what was written to an open file durable, and its size, but not its times."""
+    if sys.platform == "linux":
+        os.fdatasync(descriptor)
+    else:
+        _sync(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

@@ -45,8 +45,23 @@ class Home:
         return self.root / "artifacts"
 
     @property
+    def keys(self) -> Path:
+        """What opens encrypted stores: to be backed up apart from them."""
+        return self.root / "keys"
+
+    @property
     def extensions(self) -> Path:
         return self.root / "extensions"
+
+    @property
+    def templates(self) -> Path:
+        """The user's own templates of workflows."""
+        return self.root / "templates"
+
+    @property
+    def indexes(self) -> Path:
+        """Copies that make a search fast; each is made again if it is lost."""
+        return self.root / "indexes"
 
     @property
     def results(self) -> Path:

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from math import isfinite
 from urllib.parse import quote
 
-from symphony.commons.errors import Category, ErrorRecord, SymphonyError
+from symphony.commons.errors import Category, ErrorRecord, ExtraMissing, SymphonyError
 from symphony.commons.values import Value
 
 HIDDEN = "[redacted]"
@@ -133,7 +133,7 @@ def lookup(name: str, environ: Mapping[str, str]) -> str | None:
     """
     variables = (_variable(name), name.upper())
     given = next((environ[each] for each in variables if environ.get(each)), None)
-    secret = given or _from_keyring(name)
+    secret = given or from_keyring(name)
     return redact(secret) if secret else None
 
 
@@ -141,7 +141,8 @@ def _variable(name: str) -> str:
     return f"SYMPHONY_SECRET_{name.upper()}"
 
 
-def _from_keyring(name: str) -> str | None:
+def from_keyring(name: str) -> str | None:
+    """The entry of the service "symphony"; None if there is none, or no keyring."""
     if find_spec("keyring") is None:
         return None
     import keyring
@@ -154,3 +155,17 @@ def _from_keyring(name: str) -> str | None:
     except KeyringError as error:
         raise SecretUnreadable(name, str(error) or type(error).__name__) from error
     return secret
+
+
+def keep_in_keyring(name: str, secret: str) -> None:
+    """Make or replace an entry of the service "symphony"; raises ExtraMissing if the package is
+    not there, SecretUnreadable if the keyring takes nothing."""
+    if find_spec("keyring") is None:
+        raise ExtraMissing("keyring", "keyring")
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        keyring.set_password(SERVICE, name, secret)
+    except KeyringError as error:
+        raise SecretUnreadable(name, str(error) or type(error).__name__) from error
