@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from symphony.commons.errors import ErrorRecord
@@ -23,7 +24,23 @@ from symphony.execution import (
     RunState,
     RunStatus,
 )
-from symphony.workflow import Edge, Node, NodeId, NodeKind, PortRef, Workflow
+from symphony.workflow import (
+    Case,
+    Edge,
+    EdgeKind,
+    Fallback,
+    Metadata,
+    Node,
+    NodeId,
+    NodeKind,
+    Policy,
+    PortRef,
+    Resources,
+    Retry,
+    Skip,
+    Transform,
+    Workflow,
+)
 
 if TYPE_CHECKING:
     from symphony.commons.values import Value
@@ -66,45 +83,116 @@ def graph_of(count: int, pairs: list[Pair]) -> Workflow:
     )
 
 
-@st.composite
-def nodes(draw: st.DrawFn, name: str) -> Node:
-    kind = draw(st.sampled_from(NodeKind))
-    title, description = draw(st.text(max_size=5)), draw(st.text(max_size=5))
-    position = draw(st.none() | st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)))
-    if kind is NodeKind.INPUT:
-        schema: dict[str, Value] = draw(st.sampled_from([{}, {"type": "string"}]))
-        return Node(NodeId(name), kind, schema=schema, default="x", position=position)
-    if kind is NodeKind.OUTPUT:
-        return Node(NodeId(name), kind, title=title, description=description)
-    return Node(
-        NodeId(name),
-        kind,
-        use=draw(NAMES),
-        params=draw(st.dictionaries(NAMES, VALUES, max_size=3)),
-        timeout_s=draw(st.none() | st.floats(0.001, 1e6)),
-        title=title,
-        description=description,
-        position=position,
+Values = st.SearchStrategy["Value"]
+EXPRESSIONS = st.sampled_from(["value > 1", "size(items) == 0", 'rounds >= 3 && "é" in tags'])
+SECONDS = st.floats(0.001, 1e6)
+
+
+def objects(values: Values) -> st.SearchStrategy[dict[str, Value]]:
+    return st.dictionaries(NAMES, values, max_size=3)
+
+
+def policies(values: Values, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Policy]:
+    given = st.just(msgspec.UNSET) | objects(values)
+    retries = st.builds(
+        Retry, st.integers(1, 9), SECONDS, st.floats(1, 4), SECONDS, st.floats(0, 1), st.just(())
+    )
+    resources = st.builds(
+        Resources,
+        st.floats(0, 64),
+        st.integers(0, 2**20),
+        st.dictionaries(NAMES, st.integers(1, 9), max_size=2),
+    )
+    return st.builds(
+        Policy,
+        st.none() | retries | st.just(Retry(factor=float("2"), on=("http.timeout",))),
+        st.none() | st.builds(Fallback, st.just("") | ids, given),
+        st.none() | st.builds(Skip, EXPRESSIONS, given),
+        st.just(Resources()) | resources,
+        st.integers(-9, 9),
+        st.none() | st.booleans(),
+        st.booleans(),
+        st.just("") | ids,
     )
 
 
 @st.composite
-def workflows(draw: st.DrawFn) -> Workflow:
-    """Workflows in the right shape; whether their operators and ports exist is another matter."""
-    names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
-    ids = st.sampled_from([NodeId(name) for name in names])
-    edges = st.builds(
-        Edge, st.builds(PortRef, ids, NAMES), st.builds(PortRef, ids, NAMES, st.just("") | NAMES)
+def nodes(draw: st.DrawFn, name: str, values: Values = VALUES) -> Node:
+    """A node of any kind with any of the fields, though not all mean something on each."""
+    cases = st.builds(Case, NAMES, EXPRESSIONS)
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "use": NAMES,
+        "name": NAMES,
+        "params": objects(values),
+        "schema": st.sampled_from([{}, {"type": "string"}, {"enum": ["a", 1], "title": "T"}]),
+        "default": values,
+        "cases": st.lists(cases, max_size=2).map(tuple),
+        "until": EXPRESSIONS,
+        "limit": st.integers(1, 9),
+        "parallel": st.integers(0, 9),
+        "timeout_s": SECONDS,
+        "estimate_s": SECONDS,
+        "policy": st.just(Policy()) | st.just(Policy(once=True)) | policies(values, st.just(name)),
+        "title": st.text(max_size=5),
+        "description": st.text(max_size=40),
+        "position": st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)),
+    }
+    given: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=optional))
+    return Node(NodeId(name), draw(st.sampled_from(NodeKind)), **given)
+
+
+def edges(ids: st.SearchStrategy[NodeId], values: Values) -> st.SearchStrategy[Edge]:
+    ends = st.builds(PortRef, ids, NAMES | st.just("value"))
+    steps = st.one_of(
+        st.builds(Transform, map=EXPRESSIONS),
+        st.builds(Transform, filter=EXPRESSIONS),
+        st.builds(Transform, reduce=EXPRESSIONS, initial=st.just(msgspec.UNSET) | values),
+        st.builds(Transform, flatten=st.integers(1, 3)),
+        st.builds(Transform, expression=EXPRESSIONS),
     )
+    plain = st.builds(Edge, ends, st.builds(PortRef, ids, NAMES, st.just("") | NAMES))
+    return plain | st.builds(
+        Edge,
+        ends,
+        ends,
+        st.sampled_from(EdgeKind),
+        st.just("") | EXPRESSIONS,
+        st.text(max_size=5),
+        st.integers(-9, 9),
+        st.lists(steps, max_size=2).map(tuple),
+    )
+
+
+def metadata(values: Values) -> st.SearchStrategy[Metadata]:
+    text = st.text(max_size=5)
+    return st.builds(
+        Metadata,
+        text,
+        st.lists(text, max_size=2).map(tuple),
+        text,
+        text,
+        st.sampled_from(["", "#00ff7f"]),
+        st.dictionaries(st.text(max_size=4), values, max_size=2),
+    )
+
+
+@st.composite
+def workflows(draw: st.DrawFn, values: Values = VALUES, depth: int = 1, name: str = "") -> Workflow:
+    """Workflows in the right shape, up to `depth` others inside each other; whether their
+    operators and ports exist is another matter. One with a `name` stands in another."""
+    names = draw(st.lists(NAMES, min_size=1, max_size=2 if name else 4, unique=True))
+    ids = st.sampled_from([NodeId(each) for each in names])
+    inner = [draw(NAMES)] if depth and draw(st.integers(0, 2)) == 0 else []
     return Workflow(
-        id=draw(NAMES),
-        nodes=tuple(draw(nodes(name)) for name in names),
-        edges=tuple(draw(st.lists(edges, max_size=5))),
+        id=name or draw(NAMES),
+        nodes=tuple(draw(nodes(each, values)) for each in names),
+        edges=tuple(draw(st.lists(edges(ids, values), max_size=3))),
         name=draw(st.text(max_size=8)),
         version=draw(st.sampled_from(["0.1.0", "1.2.3-rc.1"])),
         description=draw(st.text(max_size=8)),
-        extensions=tuple(draw(st.lists(st.text(max_size=5), max_size=2))),
-        metadata=draw(st.dictionaries(st.text(max_size=4), VALUES, max_size=2)),
+        extensions=() if name else tuple(draw(st.lists(st.text(max_size=5), max_size=2))),
+        metadata=draw(st.just(Metadata()) | metadata(values)),
+        workflows={each: draw(workflows(values, depth - 1, each)) for each in inner},
     )
 
 

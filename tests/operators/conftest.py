@@ -56,6 +56,6 @@ def call(context: Context) -> Call:
 
     def run(name: str, /, **inputs: Value) -> Outputs:
         ports = {port.rstrip("_"): value for port, value in inputs.items()}
-        return asyncio.run(BUILTIN[name](ports, context))
+        return asyncio.run(BUILTIN[name].run(ports, context))
 
     return run

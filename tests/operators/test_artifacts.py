@@ -35,7 +35,7 @@ def keep_file(path: Path, store_folder: Path, media_type: str = "") -> tuple[Art
     async def main() -> tuple[ArtifactRef, bytes]:
         async with open_store(store_folder) as store:
             context: Any = Stored(store)
-            outputs = await BUILTIN["artifact.from_file"](ports, context)
+            outputs = await BUILTIN["artifact.from_file"].run(ports, context)
             ref = as_ref(outputs["value"])
             assert ref is not None
             return ref, await store.get(ref)

@@ -21,7 +21,7 @@ from symphony.operators import (
     OperatorInvalid,
     operator,
 )
-from symphony.workflow import Port
+from symphony.workflow import NodeKind, Port, WorkflowBuilder, WorkflowInvalid, define
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Pair:
 
 
 def run(body: Operator, context: BodyContext, **inputs: Value) -> Mapping[str, Value]:
-    return asyncio.run(body(inputs, context))
+    return asyncio.run(body.run(inputs, context))
 
 
 def test_ports_come_from_the_signature() -> None:
@@ -191,7 +191,7 @@ def test_a_cancelled_call_does_not_wait_for_its_thread(context: BodyContext) -> 
     async def main() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await hang({}, context)
+                await hang.run({}, context)
         assert not ended.is_set()
 
     try:
@@ -216,3 +216,48 @@ def test_any_is_not_needed_for_a_result(context: BodyContext) -> None:
         return value
 
     assert run(inferred, context, value=[1]) == {"value": [1]}
+
+
+@operator("test.split")
+def split(text: str, with_: str = " ") -> list[str]:
+    return text.split(with_)
+
+
+@operator("test.first")
+def first(words: list[str], context: OperatorContext) -> str:
+    """The context is no port."""
+    return words[0]
+
+
+def test_an_operator_that_is_called_is_its_function() -> None:
+    assert split("a-b", with_="-") == ["a", "b"]
+
+
+def test_an_operator_that_is_called_with_handles_is_a_node() -> None:
+    flow = WorkflowBuilder("t")
+    words = split(flow.input("text", str), with_="-")
+    flow.output("word", first(words=words).options(id="take"))
+    workflow = flow.build()
+    assert [(node.id, node.use) for node in workflow.of_kind(NodeKind.OPERATOR)] == [
+        ("split", "test.split"),
+        ("take", "test.first"),
+    ]
+    assert workflow.node("split").params == {"with": "-"}
+    assert [f"{edge.source} -> {edge.target}" for edge in workflow.edges] == [
+        "text -> split.text",
+        "split -> take.words",
+        "take -> word",
+    ]
+    with pytest.raises(WorkflowInvalid, match="no input port 'context'"):
+        first(words, context=words)
+
+
+def test_a_workflow_of_operators_is_defined_by_calling_them() -> None:
+    @define
+    def initial(text: str = "a b") -> str:
+        found: str = first(split(text))
+        return found
+
+    workflow = initial.workflow
+    assert [node.id for node in workflow.nodes] == ["text", "split", "first", "value"]
+    assert workflow.node("value").schema == {"type": "string"}

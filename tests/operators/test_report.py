@@ -200,7 +200,7 @@ def test_render_keeps_the_page_as_an_artifact() -> None:
         {"kind": "text", "text": "hello"},
         {"kind": "bars", "title": "Files", "bars": [{"label": "py", "value": 3}]},
     ]
-    outputs = asyncio.run(_report.render({"title": "A report", "blocks": blocks}, desk))
+    outputs = asyncio.run(_report.render.run({"title": "A report", "blocks": blocks}, desk))
     ref = as_ref(outputs["value"])
     assert ref is not None
     assert (ref.media_type, ref.name) == ("text/html", "report.html")
@@ -213,7 +213,7 @@ def test_render_keeps_the_page_as_an_artifact() -> None:
 def test_render_draws_the_times_it_is_given() -> None:
     desk = Desk()
     timings: Value = [{"node": "walk", "start_s": 0, "duration_s": 1.5, "state": "completed"}]
-    asyncio.run(_report.render({"title": "t", "blocks": [], "timings": timings}, desk))
+    asyncio.run(_report.render.run({"title": "t", "blocks": [], "timings": timings}, desk))
     page = Outline(desk.kept["blake3:00"])
     assert "How the run went" in page.words
     assert "walk" in page.words
@@ -233,7 +233,7 @@ def test_a_block_that_cannot_be_drawn_is_refused(block: Value) -> None:
     from symphony.operators._errors import BadInput
 
     with pytest.raises(BadInput):
-        asyncio.run(_report.render({"title": "t", "blocks": [block]}, Desk()))
+        asyncio.run(_report.render.run({"title": "t", "blocks": [block]}, Desk()))
 
 
 def test_the_port_of_blocks_has_a_schema_that_says_which_kinds_there_are() -> None:
@@ -245,7 +245,7 @@ def test_the_port_of_blocks_has_a_schema_that_says_which_kinds_there_are() -> No
 def test_timings_leave_out_the_node_that_asks() -> None:
     walk = NodeTiming("walk", 0.0, 1.5, NodeState.COMPLETED)
     own = NodeTiming("render", 1.5, 0.0, NodeState.RUNNING)
-    outputs = asyncio.run(_report.run_timings({"after": {"any": "value"}}, Desk([walk, own])))
+    outputs = asyncio.run(_report.run_timings.run({"after": {"any": "value"}}, Desk([walk, own])))
     assert outputs["value"] == [
         {"node": "walk", "start_s": 0.0, "duration_s": 1.5, "state": "completed"}
     ]

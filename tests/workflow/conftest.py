@@ -13,7 +13,10 @@ SIGNATURES = {
             Port("folder", {"type": "string"}),
             Port("pattern", {"type": "string"}, required=False, default="**/*"),
         ),
-        outputs=(Port("files", {"type": "array"}), Port("count", {"type": "integer"})),
+        outputs=(
+            Port("files", {"type": "array", "items": ARTIFACT_SCHEMA}),
+            Port("count", {"type": "integer"}),
+        ),
     ),
     (NodeKind.OPERATOR, "text.template"): Signature(
         inputs=(
@@ -42,6 +45,23 @@ SIGNATURES = {
     ),
     (NodeKind.OPERATOR, "page.render"): Signature(
         inputs=(Port("value", {}),), outputs=(Port("value", ARTIFACT_SCHEMA),)
+    ),
+    (NodeKind.OPERATOR, "page.fill"): Signature(
+        inputs=(
+            Port("template", {"type": "string", "format": "jinja", "variablesFrom": "with"}),
+            Port("with", {"type": "object"}, required=False, default={}),
+        ),
+        outputs=(Port("value", {"type": "string"}),),
+    ),
+    (NodeKind.OPERATOR, "any.value"): Signature(
+        inputs=(Port("value", {}, required=False),), outputs=(Port("value", {}),)
+    ),
+    (NodeKind.OPERATOR, "text.join"): Signature(
+        inputs=(Port("one", {}), Port("other", {})), outputs=(Port("value", {"type": "string"}),)
+    ),
+    (NodeKind.OPERATOR, "text.lines"): Signature(
+        inputs=(Port("texts", {"type": "array", "items": {"type": "string"}}),),
+        outputs=(Port("value", {"type": "string"}),),
     ),
     (NodeKind.OPERATOR, "bad.ports"): Signature(inputs=(Port("value", {"type": "strnig"}),)),
     (NodeKind.INSTRUMENT, "file-type"): Signature(

@@ -10,11 +10,19 @@ from tests.strategies import VALUES, graph_of, workflows
 
 from symphony.commons.files import FileMissing, NotText
 from symphony.workflow import (
+    Case,
     Edge,
+    EdgeKind,
+    Fallback,
+    Metadata,
     Node,
     NodeId,
     NodeKind,
+    Policy,
     PortRef,
+    Resources,
+    Retry,
+    Transform,
     Workflow,
     WorkflowInvalid,
     dumps,
@@ -22,11 +30,12 @@ from symphony.workflow import (
     load,
     loads,
 )
-from symphony.workflow._file import EXPECTED, EdgeForm, FileForm
+from symphony.workflow._forms import EdgeForm, FileForm, NestedForm
+from symphony.workflow._shape import EXPECTED
 
 HELLO = """\
 {
-  "symphony": 1,
+  "symphony": 2,
   "id": "hello",
   "name": "Hello",
   "version": "1.0.0",
@@ -88,16 +97,69 @@ def test_the_fingerprint_is_of_what_a_run_does(
     turned = msgspec.structs.replace(
         workflow,
         nodes=tuple(
-            msgspec.structs.replace(node, title=text, description=text, position=(1.0, 2.0))
+            msgspec.structs.replace(
+                node,
+                title=text,
+                description=text,
+                position=(1.0, 2.0),
+                estimate_s=1.5,
+                parallel=7,
+                policy=msgspec.structs.replace(
+                    node.policy, priority=5, resources=Resources(cpu=2.0)
+                ),
+            )
             for node in reversed(workflow.nodes)
         ),
-        edges=workflow.edges[::-1],
+        edges=turned_edges(workflow),
         name=text,
         description=text,
         version="9.9.9",
-        metadata={"a": text},
+        metadata=Metadata(author=text),
     )
     assert fingerprint(turned) == fingerprint(workflow)
+
+
+def turned_edges(workflow: Workflow) -> tuple[Edge, ...]:
+    """In another order, but for those into a merge, of which the first wins."""
+    merges = [node.id for node in workflow.of_kind(NodeKind.MERGE)]
+    edges = [msgspec.structs.replace(edge, label="L", priority=3) for edge in workflow.edges]
+    first = [edge for edge in edges if edge.target.node in merges]
+    return (*first, *[edge for edge in edges[::-1] if edge.target.node not in merges])
+
+
+def test_what_decides_a_run_counts() -> None:
+    merge = Node(NodeId("m"), NodeKind.MERGE)
+    ends = [Edge(PortRef(NodeId(name)), PortRef(merge.id, name)) for name in "ab"]
+    inner = Workflow("w", (merge,))
+    plain = Workflow("t", (merge,), tuple(ends))
+    replace = msgspec.structs.replace
+    others = [
+        plain,
+        replace(plain, edges=tuple(ends[::-1])),
+        replace(plain, edges=(replace(ends[0], when="value"), ends[1])),
+        replace(plain, edges=(replace(ends[0], transform=(Transform(flatten=1),)), ends[1])),
+        replace(plain, edges=(replace(ends[0], kind=EdgeKind.CONTROL), ends[1])),
+        replace(plain, workflows={"w": inner}),
+        replace(plain, workflows={"w": replace(inner, nodes=(replace(merge, limit=3),))}),
+        replace(plain, workflows={"v": inner}),
+        replace(plain, workflows={"w": Workflow("w", (), file="./w.json")}),
+        replace(plain, workflows={"w": Workflow("w", (), file="./v.json")}),
+        *[
+            replace(plain, nodes=(replace(merge, **change),))
+            for change in (
+                {"policy": Policy(once=True)},
+                {"policy": Policy(cache=False)},
+                {"policy": Policy(retry=Retry())},
+                {"policy": Policy(fallback=Fallback("x"))},
+                {"cases": (Case("a", "true"),)},
+                {"until": "true"},
+                {"timeout_s": 1.0},
+            )
+        ],
+    ]
+    assert len({fingerprint(other) for other in others}) == len(others)
+    read = replace(inner, file="./w.json")
+    assert fingerprint(replace(plain, workflows={"w": read})) == fingerprint(others[5])
 
 
 @settings(max_examples=12, deadline=None)
@@ -150,7 +212,7 @@ def test_all_faults_of_the_shape_come_at_once_in_the_order_of_the_text() -> None
     source = 'an output port, "node.port" or "node"'
     target = 'an input port, "node.port", "node" or "node.port.member"'
     assert [str(problem) for problem in caught.value.problems] == [
-        "2:15: The workflow: 'symphony' must be the number of the format, 1, not \"1\".",
+        "2:15: The workflow: 'symphony' must be the number of the format, 2, not \"1\".",
         "2:26: The workflow: 'id' must be text, not 7.",
         "2:29: The workflow has an unknown field 'nme'. Did you mean 'name'?",
         "4:47: Node 'a': 'params' must be an object of values by port, not [].",
@@ -190,7 +252,7 @@ def test_whatever_the_document_it_is_a_workflow_or_has_problems_of_our_own(
         st.fixed_dictionaries(
             {},
             optional={
-                "symphony": st.just(1),
+                "symphony": st.just(2),
                 "id": st.just("t"),
                 "nodes": st.lists(shapes[Node] | some, max_size=2),
                 "edges": st.lists(shapes[EdgeForm] | some, max_size=2),
@@ -220,7 +282,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
 
 
 def test_every_field_has_its_words() -> None:
-    forms = (FileForm, Node, EdgeForm)
+    forms = (FileForm, NestedForm, Node, EdgeForm)
     fields = {field.encode_name for form in forms for field in msgspec.structs.fields(form)}
     assert fields == EXPECTED.keys()
 
@@ -232,7 +294,7 @@ def test_a_long_value_is_cut_in_the_message() -> None:
 
 def test_a_value_that_json_cannot_write_is_refused() -> None:
     node = Node(NodeId("a"), NodeKind.OPERATOR, use="x", params={"n": float("nan")})
-    with pytest.raises(WorkflowInvalid, match="cannot be written as JSON") as caught:
+    with pytest.raises(WorkflowInvalid, match="no value that a workflow can hold: nan") as caught:
         dumps(Workflow("t", (node,)))
     assert caught.value.record().code == "workflow.bad_value"
 

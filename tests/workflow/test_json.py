@@ -10,7 +10,8 @@ from tests.strategies import VALUES
 from symphony.commons.values import Value
 from symphony.workflow import WorkflowInvalid
 from symphony.workflow import _json as module
-from symphony.workflow._json import layout, parse
+from symphony.workflow._json import parse
+from symphony.workflow._layout import layout
 from symphony.workflow._scanner import MAX_DEPTH
 from symphony.workflow._source import Source
 

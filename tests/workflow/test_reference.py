@@ -12,16 +12,19 @@ from symphony.workflow import (
     FORMAT,
     Node,
     NodeKind,
-    Severity,
     Signature,
     dumps,
     loads,
     validate,
 )
-from symphony.workflow._file import EdgeForm, FileForm
+from symphony.workflow._forms import EdgeForm, FileForm
 from symphony.workflow._json import MAX_BYTES
+from symphony.workflow._model import Transform
+from symphony.workflow._policy import Policy
 from symphony.workflow._scanner import MAX_DEPTH
-from symphony.workflow._validation import FIELDS
+from symphony.workflow.validation import MAX_DEPTH as MOST_INSIDE
+from symphony.workflow.validation import MAX_WORKFLOWS
+from symphony.workflow.validation._structure import FIELDS
 
 
 class BuiltIn:
@@ -63,10 +66,10 @@ def test_every_field_is_described() -> None:
 
 def test_the_fields_of_each_kind_are_as_described() -> None:
     rows = table_after("Nodes")
-    for name in ("use", "params", "schema", "default", "timeout_s"):
+    for name in {name for fields in FIELDS.values() for name in fields}:
         kinds = [kind for kind in NodeKind if name in FIELDS[kind]]
         assert {str(kind) for kind in kinds} == set(
-            re.findall(r"[a-z]{5,}", rows[name].split("|")[0])
+            re.findall(r"[a-z]{3,}", rows[name].split("|")[0])
         ) - {"needed"}
 
 
@@ -74,10 +77,18 @@ def test_the_limits_are_as_described() -> None:
     assert f"It may be {MAX_BYTES >> 20} MiB long" in REFERENCE
     assert f"nested {MAX_DEPTH} levels deep" in REFERENCE
     assert f"describes format {FORMAT}" in REFERENCE
+    assert f"At most {MOST_INSIDE} stand inside each other, at most {MOST_INSIDE} run" in REFERENCE
+    assert f"a file has at most {MAX_WORKFLOWS:,}." in REFERENCE
 
 
-def test_the_one_warning_is_called_one() -> None:
-    text = '{"symphony": 1, "id": "t", "nodes": [{"id": "in", "kind": "input"}]}'
-    (problem,) = validate(loads(text), BuiltIn())
-    assert problem.severity is Severity.WARNING
-    assert f"| `{problem.code}` | A warning: " in REFERENCE
+def test_every_kind_is_described_with_its_ports() -> None:
+    assert table_after("Kinds and their ports").keys() == set(NodeKind)
+
+
+def test_every_policy_is_described() -> None:
+    assert table_after("Policies").keys() == set(Policy.__struct_fields__)
+
+
+def test_every_step_of_a_transform_is_described() -> None:
+    steps = set(Transform.__struct_fields__) - {"initial"}
+    assert table_after("Transforms").keys() == steps

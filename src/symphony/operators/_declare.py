@@ -24,10 +24,11 @@ from typing import Any, TypeAlias, cast, get_type_hints
 import msgspec
 
 from symphony.commons import blocking
-from symphony.commons.values import ArtifactRef, Value
+from symphony.commons.annotations import fields_of, schema_of, summary_of
+from symphony.commons.values import Value
 from symphony.execution import BodyContext
 from symphony.operators._errors import BadInput, OperatorInvalid
-from symphony.workflow import DEFAULT_PORT, Port, Signature
+from symphony.workflow import DEFAULT_PORT, Port, Signature, builder_among
 
 #: What a parameter is annotated with to be given the context of the run instead of a port's value.
 OperatorContext: TypeAlias = BodyContext
@@ -48,8 +49,8 @@ class _Parameter:
 class Operator:
     """A trusted function that runs in this process; it is the body of the nodes that use it.
 
-    A plain function runs in a thread. One that is cancelled or timed out while it runs is left to
-    end by itself, and its result is dropped.
+    Called, it is the function itself; but where a workflow is defined, or given handles of one, it
+    becomes a node there and returns its handle.
     """
 
     def __init__(self, name: str, title: str, function: Function) -> None:
@@ -60,14 +61,22 @@ class Operator:
         hints = _hints(name, function)
         self._context_argument, self._parameters = _parameters(name, function, hints)
         result = hints.get("return", Any)
-        self._fields = _fields(result)
-        description = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
+        self._fields = fields_of(result)
         inputs = tuple(parameter.port for parameter in self._parameters)
-        self.signature = Signature(inputs, _outputs(name, result, self._fields), description)
+        self.signature = Signature(
+            inputs, _outputs(name, result, self._fields), summary_of(function)
+        )
 
-    async def __call__(
-        self, inputs: Mapping[str, Value], context: BodyContext
-    ) -> Mapping[str, Value]:
+    # Whoever defines a workflow writes what the function takes and returns, and hands on handles.
+    def __call__(self, *args: Any, **inputs: Any) -> Any:
+        builder = builder_among((*args, *inputs.values()))
+        if builder is None:
+            return self.function(*args, **inputs)
+        return builder.call(self, *args, **inputs)
+
+    async def run(self, inputs: Mapping[str, Value], context: BodyContext) -> Mapping[str, Value]:
+        """The body. A plain function runs in a thread; one that is cancelled or timed out while it
+        runs is left to end by itself, and its result is dropped."""
         arguments = self._arguments(inputs)
         if self._context_argument:
             arguments[self._context_argument] = context
@@ -154,20 +163,6 @@ def _outputs(name: str, result: object, fields: Mapping[str, Any] | None) -> tup
     return () if result is type(None) else (_port(name, DEFAULT_PORT, result),)
 
 
-def _fields(result: object) -> dict[str, Any] | None:
-    """The fields of a struct or dataclass with their types; None for what is a value itself."""
-    if not isinstance(result, type) or result is ArtifactRef:
-        return None
-    if issubclass(result, msgspec.Struct):
-        names = list(result.__struct_fields__)
-    elif dataclasses.is_dataclass(result):
-        names = [field.name for field in dataclasses.fields(result)]
-    else:
-        return None
-    hints = get_type_hints(result, include_extras=True)
-    return {name: hints[name] for name in names}
-
-
 def _port(
     operator_name: str,
     name: str,
@@ -179,23 +174,11 @@ def _port(
     if not _PORT_NAME.fullmatch(name):
         raise OperatorInvalid(operator_name, f"{name!r} is not a name for a port")
     try:
-        schema = _inlined(msgspec.json.schema(annotation))
+        schema = schema_of(annotation)
     except (TypeError, NameError) as error:
         raise OperatorInvalid(operator_name, f"the type of {name!r}: {error}") from error
     description = str(schema.pop("description", ""))
     return Port(name, schema, required, default, description)
-
-
-def _inlined(schema: dict[str, Value]) -> dict[str, Value]:
-    """A schema that only points at its own first definition is that definition."""
-    reference, definitions = schema.get("$ref"), schema.get("$defs")
-    if not isinstance(reference, str) or not isinstance(definitions, dict):
-        return schema
-    target = definitions[reference.removeprefix("#/$defs/")]
-    others = {key: each for key, each in definitions.items() if each is not target}
-    if not isinstance(target, dict) or f'"{reference}"' in msgspec.json.encode(target).decode():
-        return schema
-    return {**target, "$defs": others} if others else dict(target)
 
 
 def _decapitalized(message: str) -> str:

@@ -22,12 +22,24 @@ Items: TypeAlias = Annotated[list[Any], Meta(description="The list to work on.")
 Extra: TypeAlias = Annotated[
     dict[str, Any], Meta(description="More values, used in expressions by their names.")
 ]
+#: What tells whoever checks a workflow that a text is an expression, and what it may name.
+ITEMWISE: dict[str, Any] = {
+    "format": "cel",
+    "variables": ["item", "index"],
+    "variablesFrom": "with",
+}
+Recipe: TypeAlias = Annotated[str, Meta(extra_json_schema=ITEMWISE)]
 Formula: TypeAlias = Annotated[
-    str, Meta(description="A CEL expression over `item` and `index`.", examples=["item.size > 100"])
+    str,
+    Meta(
+        description="A CEL expression over `item` and `index`.",
+        examples=["item.size > 100"],
+        extra_json_schema=ITEMWISE,
+    ),
 ]
 Fold: TypeAlias = Literal["sum", "min", "max", "mean", "count", "first", "list"]
 Folds: TypeAlias = Annotated[
-    dict[str, dict[Fold, str]],
+    dict[str, dict[Fold, Recipe]],
     Meta(
         description="A name for each figure, how it is made, and the expression it is made from.",
         examples=[{"bytes": {"sum": "item.size"}}],
@@ -56,7 +68,7 @@ def filter_items(items: Items, expression: Formula, with_: Extra = {}) -> list[V
 def select_fields(
     items: Items,
     fields: Annotated[
-        list[str] | dict[str, str],
+        list[str] | dict[str, Recipe],
         Meta(
             description="The names of fields, or a CEL expression for each new field.",
             examples=[["path", "size"], {"kilobytes": "item.size / 1000"}],
@@ -123,7 +135,11 @@ def group_items(
 @operator("value.expression", title="Calculate a value")
 def evaluate(
     expression: Annotated[
-        str, Meta(description="A CEL expression over `value` and the names of `with`.")
+        str,
+        Meta(
+            description="A CEL expression over `value` and the names of `with`.",
+            extra_json_schema={**ITEMWISE, "variables": ["value"]},
+        ),
     ],
     value: Annotated[Any, Meta(description="What the expression calls `value`.")] = None,
     with_: Extra = {},  # noqa: B006

@@ -20,14 +20,22 @@ def fill_template(
         Meta(
             description="Text with {{ expressions }} and {% statements %}, as in Jinja.",
             examples=["{{ value | length }} files in {{ folder }}"],
+            extra_json_schema={
+                "format": "jinja",
+                "variables": ["value"],
+                "variablesFrom": "with",
+            },
         ),
     ],
     value: Annotated[Any, Meta(description="What the template calls `value`.")] = None,
     with_: Annotated[dict[str, Value], Meta(description="More values, by their names.")] = {},  # noqa: B006
 ) -> str:
     """The template with the values filled in, unescaped. A name that is not there is an error."""
-    from symphony.operators._sandbox import render
+    from symphony.commons.jinja import TemplateFault, render
 
     if len(template) > MAX_TEMPLATE:
         raise TemplateFailed(f"it has more than {MAX_TEMPLATE:,} characters", None)
-    return render(template, {"value": value, **with_})
+    try:
+        return render(template, {"value": value, **with_})
+    except TemplateFault as fault:
+        raise TemplateFailed(fault.reason, fault.line, hint=fault.hint) from fault

@@ -1,249 +1,222 @@
-"""The file format: what a workflow looks like as JSON, and back."""
+"""From files, texts and bytes to workflows, and back."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
-from symphony.commons.files import read_text
-from symphony.commons.names import did_you_mean
+from symphony.commons.files import NotText, read_bytes, write_atomic
 from symphony.commons.values import Value
+from symphony.workflow._compact import read_compact, write_compact
+from symphony.workflow._compression import Compression, compressed, expanded
 from symphony.workflow._errors import Problem, ProblemCode, WorkflowInvalid
-from symphony.workflow._json import MAX_BYTES, layout, parse
-from symphony.workflow._model import Edge, Node, NodeKind, PortRef, Workflow
-from symphony.workflow._scanner import pointer_to
-from symphony.workflow._source import Source
+from symphony.workflow._formats import Format, binary_format, format_of, text_format
+from symphony.workflow._forms import FORMAT, FileForm, form_of, workflow_of
+from symphony.workflow._json import MAX_BYTES, encoded, parse, parse_form, write, write_document
+from symphony.workflow._migrations import MIGRATIONS, migrated
+from symphony.workflow._model import Workflow
+from symphony.workflow._plain import Inexpressible, impurities, is_plain
+from symphony.workflow._references import resolved
+from symphony.workflow._shape import shape_problems
+from symphony.workflow._source import Source, placeless
 
-#: The format that is written, and the newest that is read.
-FORMAT: Final = 1
-
-
-class EdgeForm(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    rename={"source": "from", "target": "to"},
-):
-    """An edge as it stands in a file."""
-
-    source: str
-    target: str
-
-
-class FileForm(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
-):
-    """A whole file, its fields in the order in which they are written."""
-
-    symphony: Literal[1]
-    id: str
-    name: str = ""
-    version: str = "0.1.0"
-    description: str = ""
-    extensions: tuple[str, ...] = ()
-    metadata: dict[str, Value] = {}
-    nodes: tuple[Node, ...]
-    edges: tuple[EdgeForm, ...] = ()
-
-
-KINDS = tuple(kind.value for kind in NodeKind)
-
-#: What each field must be, in the words of the messages.
-EXPECTED = {
-    "symphony": "the number of the format, 1",
-    "id": "text",
-    "name": "text",
-    "version": 'text such as "1.0.0"',
-    "description": "text",
-    "extensions": "a list of folders",
-    "metadata": "an object",
-    "nodes": "a list of nodes",
-    "edges": "a list of edges",
-    "kind": f"one of {', '.join(KINDS)}",
-    "use": "the name of an operator or instrument",
-    "params": "an object of values by port",
-    "schema": "a JSON Schema as an object",
-    "default": "a value",
-    "timeout_s": "a number of seconds",
-    "title": "text",
-    "position": "two numbers, [x, y]",
-    "from": 'an output port, "node.port" or "node"',
-    "to": 'an input port, "node.port", "node" or "node.port.member"',
-}
+#: Faults of one file that are told at once: who has more mends these first.
+MOST_PROBLEMS: Final = 100
 
 
 def load(path: str | Path) -> Workflow:
-    """Read a workflow file of at most 64 MiB; raises WorkflowInvalid, or a FileError."""
-    path = Path(path)
-    return loads(read_text(path, MAX_BYTES), str(path))
+    """Read a workflow file, and the files that it refers to, each of at most 64 MiB.
 
-
-def loads(text: str, source: str = "<text>") -> Workflow:
-    """The workflow that `text` spells, in the right shape but not yet validated against a catalog.
-
-    Raises WorkflowInvalid with everything that is wrong with the shape.
+    What a file is shows in its content; its suffix tells YAML and TOML from JSON. Raises
+    WorkflowInvalid, or a FileError.
     """
-    origin = Source(source, text.removeprefix("\ufeff"))
-    document = parse(origin)
+    return resolved(Path(path), _load_one)
+
+
+def _load_one(path: Path) -> Workflow:
+    data = expanded(read_bytes(path, MAX_BYTES), str(path), MAX_BYTES)
     try:
-        form = msgspec.convert(document, FileForm)
-        sources, targets = _Refs(2), _Refs(3)
-        edges = tuple(Edge(sources[edge.source], targets[edge.target]) for edge in form.edges)
-    except msgspec.ValidationError as error:
-        problems = list(_shape_problems(document))
-        problems = problems or [Problem(ProblemCode.BAD_VALUE, f"{error}.")]
-        raise WorkflowInvalid(source, origin.located(problems)) from error
-    return Workflow(
-        id=form.id,
-        nodes=form.nodes,
-        edges=edges,
-        name=form.name,
-        version=form.version,
-        description=form.description,
-        extensions=form.extensions,
-        metadata=form.metadata,
-        source=origin,
-    )
+        return _read(data, str(path), format_of(path)[0])
+    except UnicodeDecodeError as error:
+        raise NotText(path, "utf-8", _reason(error)) from error
+
+
+def loads(text: str, source: str = "<text>", format: Format | None = None) -> Workflow:  # noqa: A002
+    """The workflow that a text in JSON, YAML or TOML spells, in the right shape but not yet
+    validated against a catalog; those that it keeps in other files have no nodes.
+
+    Without a `format`, the first line decides. Raises WorkflowInvalid with what is wrong with the
+    shape, up to 100 faults.
+    """
+    text = text.removeprefix("\ufeff")
+    form = format or text_format(text)
+    if form is Format.JSON:
+        return _from_json(Source(source, text))
+    return from_document(*document_of(text, source, form))
+
+
+def document_of(text: str, source: str, format: Format | None = None) -> tuple[Value, Source]:  # noqa: A002
+    """What a text spells, as a plain value, and the places in it. Raises WorkflowInvalid."""
+    text = text.removeprefix("\ufeff")
+    match format or text_format(text):
+        case Format.JSON:
+            origin = Source(source, text)
+            return parse(origin), origin
+        case Format.YAML:
+            from symphony.workflow._yaml import parse_yaml, scan_yaml
+
+            origin = Source(source, text, scan_yaml)
+            encoded(origin)
+            return _plain(parse_yaml(origin), origin), origin
+        case Format.TOML:
+            from symphony.workflow._toml import parse_toml, scan_toml
+
+            origin = Source(source, text, scan_toml)
+            encoded(origin)
+            return _plain(parse_toml(origin), origin), origin
+        case _:
+            raise ValueError(f"{format} is no text: decode it")
+
+
+def decode(data: bytes, source: str = "<data>", format: Format | None = None) -> Workflow:  # noqa: A002
+    """As `loads`, of the content of a file in any format and compression.
+
+    What the data begins with decides; `format` only tells texts apart.
+    """
+    try:
+        return _read(expanded(data, source, MAX_BYTES), source, format)
+    except UnicodeDecodeError as error:
+        problem = Problem(ProblemCode.SYNTAX, f"It is not text in UTF-8: {_reason(error)}.")
+        raise WorkflowInvalid(source, [problem]) from error
 
 
 def dumps(workflow: Workflow) -> str:
-    """The text of a file: readable, and the same for equal workflows but for the order inside
+    """The JSON of a file: readable, and the same for equal workflows but for the order inside
     parameters. Raises WorkflowInvalid for a value that JSON cannot write."""
-    try:
-        return layout(msgspec.to_builtins(_form(workflow))) + "\n"
-    except (TypeError, ValueError) as error:
-        problem = Problem(ProblemCode.BAD_VALUE, f"It cannot be written as JSON: {error}.")
-        raise WorkflowInvalid(workflow.id, [problem]) from error
+    return encode(workflow).decode()
 
 
-def fingerprint(workflow: Workflow) -> str:
-    """A hash, in hex, of what decides what a run does.
+def encode(
+    workflow: Workflow,
+    format: Format = Format.JSON,  # noqa: A002
+    compression: Compression = Compression.NONE,
+    *,
+    version: int = FORMAT,
+) -> bytes:
+    """The content of a file, in an older format if `version` says so.
 
-    The order of nodes and edges, names, versions, texts for people and positions do not count.
+    Raises WorkflowInvalid for what the format cannot say.
     """
-    form = _form(workflow)
-    nodes = [
-        msgspec.structs.replace(node, title="", description="", position=None)
-        for node in sorted(form.nodes, key=lambda node: node.id)
-    ]
-    edges = sorted(form.edges, key=lambda edge: (edge.source, edge.target))
-    canonical = msgspec.json.encode([FORMAT, form.extensions, nodes, edges], order="sorted")
-    return hashlib.sha256(canonical).hexdigest()
-
-
-def _form(workflow: Workflow) -> FileForm:
-    return FileForm(
-        symphony=FORMAT,
-        id=workflow.id,
-        name=workflow.name,
-        version=workflow.version,
-        description=workflow.description,
-        extensions=workflow.extensions,
-        metadata=workflow.metadata,
-        nodes=workflow.nodes,
-        edges=tuple(EdgeForm(str(edge.source), str(edge.target)) for edge in workflow.edges),
-    )
-
-
-class _Refs(dict[str, PortRef]):
-    """The ports that edges name in at most so many parts, each parsed once."""
-
-    def __init__(self, most_parts: int) -> None:
-        self.most_parts = most_parts
-
-    def __missing__(self, text: str) -> PortRef:
-        if not _is_ref(text, self.most_parts):
-            raise msgspec.ValidationError(f"{text!r} is not a port")
-        self[text] = ref = PortRef.parse(text)
-        return ref
-
-
-def _is_ref(text: str, most_parts: int) -> bool:
-    parts = text.split(".")
-    return len(parts) <= most_parts and all(parts)
-
-
-def _shape_problems(document: Value) -> Iterator[Problem]:
-    """Everything that keeps a document from being a workflow; slow, and only then."""
-    if not isinstance(document, dict):
-        message = f"A workflow is an object, not {_shown(document)}."
-        yield Problem(ProblemCode.BAD_VALUE, message)
-        return
-    version = document.get("symphony")
-    if isinstance(version, int) and version > FORMAT:
-        message = f"This file has format {version}; this Symphony reads up to format {FORMAT}."
-        yield Problem(ProblemCode.VERSION, message, "/symphony", "Update Symphony.")
-        return
-    yield from _field_problems(document, FileForm, "", "The workflow")
-    yield from _list_problems(document.get("nodes"), Node, "/nodes", "Node")
-    yield from _list_problems(document.get("edges"), EdgeForm, "/edges", "Edge")
-
-
-def _list_problems(
-    items: Value, form: type[msgspec.Struct], pointer: str, noun: str
-) -> Iterator[Problem]:
-    if not isinstance(items, list):
-        return
-    for number, item in enumerate(items):
-        here = f"{pointer}/{number}"
-        if not isinstance(item, dict):
-            message = f"{noun} {number + 1} must be an object, not {_shown(item)}."
-            yield Problem(ProblemCode.BAD_VALUE, message, here)
-            continue
-        name = item.get("id")
-        subject = f"{noun} {name!r}" if isinstance(name, str) else f"{noun} {number + 1}"
-        yield from _field_problems(item, form, here, subject)
-
-
-def _field_problems(
-    item: dict[str, Value], form: type[msgspec.Struct], pointer: str, subject: str
-) -> Iterator[Problem]:
-    fields = {field.encode_name: field for field in msgspec.structs.fields(form)}
-    for name in item.keys() - fields.keys():
-        hint = did_you_mean(name, fields)
-        message = f"{subject} has an unknown field {name!r}."
-        yield Problem(ProblemCode.UNKNOWN_FIELD, message, pointer_to(pointer, name), hint)
-    for name, field in fields.items():
-        if name in item:
-            yield from _value_problems(name, item[name], field.type, pointer, subject)
-        elif field.required:
-            hint = f"It must be {EXPECTED[name]}."
-            yield Problem(ProblemCode.MISSING_FIELD, f"{subject} lacks {name!r}.", pointer, hint)
-
-
-def _value_problems(
-    name: str, value: Value, expected: object, pointer: str, subject: str
-) -> Iterator[Problem]:
-    here = pointer_to(pointer, name)
-    if name == "kind" and isinstance(value, str) and value not in KINDS:
-        message = f"{subject} has the unknown kind {value!r}."
-        yield Problem(ProblemCode.UNKNOWN_KIND, message, here, did_you_mean(value, KINDS))
-    elif not _fits(name, value, expected):
-        message = f"{subject}: {name!r} must be {EXPECTED[name]}, not {_shown(value)}."
-        yield Problem(ProblemCode.BAD_VALUE, message, here)
-
-
-def _fits(name: str, value: Value, expected: object) -> bool:
-    """The items of the two lists are looked at one by one."""
-    if name in ("nodes", "edges"):
-        return isinstance(value, list)
     try:
-        msgspec.convert(value, expected)
-    except msgspec.ValidationError:
-        return False
-    if name in ("from", "to"):
-        return isinstance(value, str) and _is_ref(value, 2 if name == "from" else 3)
-    return True
+        data = _written(workflow, _checked(workflow), format, version)
+    except Inexpressible as error:
+        raise WorkflowInvalid(workflow.id, error.problems) from error
+    except (TypeError, ValueError, OverflowError) as error:
+        message = f"It cannot be written as {format.value}: {error}."
+        raise WorkflowInvalid(workflow.id, [Problem(ProblemCode.BAD_VALUE, message)]) from error
+    return compressed(data, compression)
 
 
-def _shown(value: Value) -> str:
-    """A value in a message: as JSON, or what it is if that is long."""
-    text = msgspec.json.encode(value).decode()
-    if len(text) <= 40 or not isinstance(value, (dict, list)):
-        return text if len(text) <= 40 else f"{text[:39]}…"
-    return "an object" if isinstance(value, dict) else "a list"
+def dump(workflow: Workflow, path: str | Path) -> None:
+    """Write a file, in the format and compression of its suffixes (JSON without one); whole or not
+    at all, over what is there. Raises WorkflowInvalid, or a FileError."""
+    format, compression = format_of(Path(path))  # noqa: A001
+    write_atomic(Path(path), encode(workflow, format or Format.JSON, compression))
+
+
+def _read(data: bytes, name: str, format: Format | None) -> Workflow:  # noqa: A002
+    """Raises UnicodeDecodeError for what is neither text nor one of our own."""
+    match binary_format(data):
+        case Format.COMPACT:
+            return read_compact(data, name)
+        case Format.MSGPACK:
+            origin = Source(name, "", placeless)
+            return from_document(_plain(_unpacked(data, name), origin), origin)
+        case _:
+            return loads(data.decode(), name, format)
+
+
+def _from_json(source: Source) -> Workflow:
+    form = parse_form(encoded(source))
+    if form is not None:
+        with suppress(msgspec.ValidationError):  # an end of an edge: told with all else below
+            return workflow_of(form, source)
+    return from_document(parse(source), source)
+
+
+def _plain(document: object, source: Source) -> Value:
+    """A document of a format that can say more than JSON; raises WorkflowInvalid if it does."""
+    if not is_plain(document):
+        problems = list(islice(impurities(document), MOST_PROBLEMS))
+        raise WorkflowInvalid(source.name, source.located(problems))
+    plain: Value = document  # type: ignore[assignment]  # which is what is_plain found out
+    return plain
+
+
+def from_document(document: Value, source: Source) -> Workflow:
+    """The workflow that a plain value is, in this format or an older one; `source` is where it
+    stands. Raises WorkflowInvalid with what is wrong with the shape, up to 100 faults."""
+    if isinstance(document, dict):
+        document = migrated(document, FORMAT, MIGRATIONS) or document
+    try:
+        return workflow_of(msgspec.convert(document, FileForm), source)
+    except msgspec.ValidationError as error:
+        problems = list(islice(shape_problems(document), MOST_PROBLEMS))
+        problems = problems or [Problem(ProblemCode.BAD_VALUE, f"{error}.")]
+        raise WorkflowInvalid(source.name, source.located(problems)) from error
+
+
+def _checked(workflow: Workflow) -> FileForm:
+    """Numbers that are none would be written as null."""
+    form = form_of(workflow)
+    if b"null" in msgspec.json.encode(form):
+        for problem in impurities(msgspec.to_builtins(form)):
+            raise WorkflowInvalid(workflow.id, [problem])
+    return form
+
+
+def _written(workflow: Workflow, form: FileForm, format: Format, version: int) -> bytes:  # noqa: A002
+    if format is Format.JSON and version == FORMAT:
+        return write(form).encode()
+    if format is Format.COMPACT:
+        if version != FORMAT:
+            raise ValueError(f"the compact form has format {FORMAT} only")
+        return write_compact(workflow)
+    document = msgspec.json.decode(msgspec.json.encode(form))
+    if version != FORMAT:
+        document = migrated(document, version, MIGRATIONS)
+        if document is None:
+            raise ValueError(f"there is no way from format {FORMAT} to format {version}")
+    return _spelled(document, format)
+
+
+def _spelled(document: dict[str, Value], format: Format) -> bytes:  # noqa: A002
+    match format:
+        case Format.MSGPACK:
+            return msgspec.msgpack.encode(document)
+        case Format.YAML:
+            from symphony.workflow._yaml import write_yaml
+
+            return write_yaml(document).encode()
+        case Format.TOML:
+            from symphony.workflow._toml import write_toml
+
+            return write_toml(document).encode()
+        case _:
+            return write_document(document).encode()
+
+
+def _unpacked(data: bytes, name: str) -> object:
+    try:
+        return msgspec.msgpack.decode(data)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        problem = Problem(ProblemCode.SYNTAX, f"It is not MessagePack: {error}.")
+        raise WorkflowInvalid(name, [problem]) from error
+
+
+def _reason(error: UnicodeDecodeError) -> str:
+    return f"byte 0x{error.object[error.start]:02x} at offset {error.start} does not belong"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import unquote
 
 from symphony.commons.values import Value
 
@@ -11,35 +12,51 @@ from symphony.commons.values import Value
 EVERY_TYPE: Final = frozenset({"string", "number", "boolean", "object", "array", "null"})
 
 _PYTHON_TYPES: Final = {str: "string", bool: "boolean", int: "number", float: "number"}
-_REFERENCES = 16  # how many in a row are followed
+_DEEPEST = 64  # schemas inside schemas that are looked into
 
 
-def types_of(schema: Value, root: Value = None, left: int = _REFERENCES) -> frozenset[str]:
+def types_of(schema: Value, root: Value = None) -> frozenset[str]:
     """The types of the values that may pass; too many rather than too few.
 
     Reads `type`, `enum`, `const`, `anyOf`, `oneOf`, `allOf` and references into the schema.
     """
-    if schema is False:
-        return frozenset()
-    if not isinstance(schema, dict) or left == 0:
-        return EVERY_TYPE
-    root = schema if root is None else root
-    types = EVERY_TYPE
-    if "type" in schema:
-        types &= _named(schema["type"])
-    if "const" in schema:
-        types &= {_type_of(schema["const"])}
-    if isinstance(literals := schema.get("enum"), list):
-        types &= {_type_of(literal) for literal in literals}
-    if isinstance(reference := schema.get("$ref"), str):
-        types &= types_of(_resolved(reference, root), root, left - 1)
-    for choice in ("anyOf", "oneOf"):
-        if isinstance(branches := schema.get(choice), list):
-            types &= _union(types_of(branch, root, left - 1) for branch in branches)
-    if isinstance(branches := schema.get("allOf"), list):
-        for branch in branches:
-            types &= types_of(branch, root, left - 1)
-    return types
+    return _Types(schema if root is None else root).of(schema, 0)
+
+
+class _Types:
+    """The types of the parts of one document, each part read once: references may go in circles,
+    and ten that lead back to where ten stand would take for ever."""
+
+    def __init__(self, root: Value) -> None:
+        self._root = root
+        self._known: dict[int, frozenset[str]] = {}
+
+    def of(self, schema: Value, depth: int) -> frozenset[str]:
+        if not isinstance(schema, dict) or depth == _DEEPEST:
+            return frozenset() if schema is False else EVERY_TYPE
+        known = self._known.get(id(schema))
+        if known is None:
+            self._known[id(schema)] = EVERY_TYPE  # what is met again on the way is not known yet
+            known = self._known[id(schema)] = self._read(schema, depth + 1)
+        return known
+
+    def _read(self, schema: dict[str, Value], depth: int) -> frozenset[str]:
+        types = EVERY_TYPE
+        if "type" in schema:
+            types &= _named(schema["type"])
+        if "const" in schema:
+            types &= {type_of(schema["const"])}
+        if isinstance(literals := schema.get("enum"), list):
+            types &= {type_of(literal) for literal in literals}
+        if isinstance(reference := schema.get("$ref"), str):
+            types &= self.of(resolved(reference, self._root), depth)
+        for choice in ("anyOf", "oneOf"):
+            if isinstance(branches := schema.get(choice), list):
+                types &= _union(self.of(branch, depth) for branch in branches)
+        if isinstance(branches := schema.get("allOf"), list):
+            for branch in branches:
+                types &= self.of(branch, depth)
+        return types
 
 
 def member_schema(schema: dict[str, Value], member: str) -> Value:
@@ -62,7 +79,7 @@ def members_of(schema: dict[str, Value]) -> tuple[str, ...]:
 
 def _dereferenced(schema: dict[str, Value]) -> dict[str, Value]:
     reference = schema.get("$ref")
-    found = _resolved(reference, schema) if isinstance(reference, str) else schema
+    found = resolved(reference, schema) if isinstance(reference, str) else schema
     return found if isinstance(found, dict) else {}
 
 
@@ -71,9 +88,8 @@ def described(schema: Value, root: Value = None) -> str:
     types = types_of(schema, root)
     if types == EVERY_TYPE:
         return "anything"
-    names = sorted(types, key=lambda name: (name == "null", name))
     whole = isinstance(schema, dict) and schema.get("type") == "integer"
-    return " or ".join("an integer" if whole else _WITH_ARTICLE[name] for name in names)
+    return "an integer" if whole else words_of(types)
 
 
 _WITH_ARTICLE: Final = {
@@ -84,6 +100,12 @@ _WITH_ARTICLE: Final = {
     "object": "an object",
     "string": "text",
 }
+
+
+def words_of(types: frozenset[str]) -> str:
+    """Types in words: `an array or null`."""
+    names = sorted(types, key=lambda name: (name == "null", name))
+    return " or ".join(_WITH_ARTICLE[name] for name in names)
 
 
 def _named(names: Value) -> frozenset[str]:
@@ -97,7 +119,7 @@ def _union(types: Iterable[frozenset[str]]) -> frozenset[str]:
     return frozenset[str]().union(*types)
 
 
-def _type_of(value: Value) -> str:
+def type_of(value: Value) -> str:
     if value is None:
         return "null"
     if isinstance(value, list):
@@ -105,14 +127,16 @@ def _type_of(value: Value) -> str:
     return _PYTHON_TYPES.get(type(value), "object")
 
 
-def _resolved(reference: str, root: Value) -> Value:
+def resolved(reference: str, root: Value) -> Value:
     """What a reference into the same document names, or a schema for anything."""
-    if not reference.startswith("#"):
-        return {}
-    found = root
-    for step in reference[1:].split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
+    if reference == "#":
+        return root
+    found = root if reference.startswith("#/") else {}
+    for step in reference.split("/")[1:]:
+        key = unquote(step).replace("~1", "/").replace("~0", "~")
         if not isinstance(found, dict) or key not in found:
+            return {}
+        if found is not root and "$id" in found:  # a document of its own
             return {}
         found = found[key]
     return found
