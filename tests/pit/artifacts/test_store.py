@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
-import sqlite3
 import stat
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,39 +24,39 @@ from symphony.pit.artifacts import (
     ArtifactTooLarge,
     open_store,
 )
-from symphony.pit.artifacts._store import INLINE_LIMIT
+from symphony.pit.artifacts._objects import INLINE_LIMIT, SEGMENT_LIMIT
+
+from .conftest import change_rows, key_of, object_files, rows
 
 SMALL = b"a small thing"
 LARGE = bytes(range(256)) * 1024
-SIZES = [0, 1, INLINE_LIMIT, INLINE_LIMIT + 1, 3 * 1024 * 1024 + 7]
+LARGER = LARGE * 24
+RANDOM = os.urandom(4 * INLINE_LIMIT)
+SIZES = [0, 1, INLINE_LIMIT, INLINE_LIMIT + 1, SEGMENT_LIMIT, SEGMENT_LIMIT + 1, 6 * 1024 * 1024]
 
 
-def in_store(folder: Path, use: Callable[[ArtifactStore], Awaitable[None]]) -> None:
+def in_store(
+    folder: Path, use: Callable[[ArtifactStore], Awaitable[None]], *, encrypted: bool = True
+) -> None:
+    """Without a hot cache: what is read comes from the disk."""
+
     async def main() -> None:
-        async with open_store(folder) as store:
+        key = key_of(folder) if encrypted else None
+        async with open_store(folder, key, cache_bytes=0) as store:
             await use(store)
 
     asyncio.run(main())
-
-
-def object_files(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / "objects").rglob("*") if path.is_file())
-
-
-def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(folder / "artifacts.db")
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
 
 
 def nothing_is_left_coming_in(folder: Path) -> bool:
     return not list((folder / "incoming").iterdir())
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
 @pytest.mark.parametrize("size", SIZES)
-def test_what_is_put_comes_back_also_after_the_store_was_closed(tmp_path: Path, size: int) -> None:
+def test_what_is_put_comes_back_also_after_the_store_was_closed(
+    tmp_path: Path, size: int, encrypted: bool
+) -> None:
     data = os.urandom(size)
 
     async def put(store: ArtifactStore) -> None:
@@ -69,9 +69,9 @@ def test_what_is_put_comes_back_also_after_the_store_was_closed(tmp_path: Path, 
     async def get(store: ArtifactStore) -> None:
         assert await store.get(f"blake3:{blake3(data).hexdigest()}") == data
 
-    in_store(tmp_path, put)
-    in_store(tmp_path, get)
-    assert nothing_is_left_coming_in(tmp_path)
+    in_store(tmp_path / "store", put, encrypted=encrypted)
+    in_store(tmp_path / "store", get, encrypted=encrypted)
+    assert nothing_is_left_coming_in(tmp_path / "store")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -102,18 +102,17 @@ def test_export_writes_the_content(tmp_path: Path, size: int) -> None:
     assert target.read_bytes() == data
 
 
-def test_small_content_needs_no_file_and_large_content_one(tmp_path: Path) -> None:
+def test_content_lies_where_its_size_says(tmp_path: Path) -> None:
     async def use(store: ArtifactStore) -> None:
-        await store.put(SMALL, "text/plain")
-        assert object_files(tmp_path) == []
-        await store.put(LARGE, "text/plain")
+        for data in (SMALL, LARGE, LARGER):
+            await store.put(data, "text/plain")
 
     in_store(tmp_path, use)
-    (path,) = object_files(tmp_path)
-    assert path.parent.name + path.name == blake3(LARGE).hexdigest()
+    assert rows(tmp_path, "SELECT place FROM objects ORDER BY size") == [(0,), (1,), (2,)]
+    assert len(object_files(tmp_path)) == len(list((tmp_path / "segments").glob("*.seg"))) == 1
 
 
-@pytest.mark.parametrize("data", [SMALL, LARGE])
+@pytest.mark.parametrize("data", [SMALL, LARGE, LARGER])
 def test_same_content_is_kept_once_whoever_puts_it(tmp_path: Path, data: bytes) -> None:
     async def use(store: ArtifactStore) -> None:
         first, second = await asyncio.gather(
@@ -123,8 +122,8 @@ def test_same_content_is_kept_once_whoever_puts_it(tmp_path: Path, data: bytes) 
         assert (second.media_type, second.name) == ("text/html", "b")
 
     in_store(tmp_path, use)
-    assert rows(tmp_path, "SELECT COUNT(*) FROM artifacts") == [(1,)]
-    assert len(object_files(tmp_path)) == (data is LARGE)
+    assert rows(tmp_path, "SELECT COUNT(*) FROM objects") == [(1,)]
+    assert len(object_files(tmp_path)) == (data is LARGER)
 
 
 def test_large_content_that_is_there_is_not_written_again(tmp_path: Path) -> None:
@@ -132,7 +131,7 @@ def test_large_content_that_is_there_is_not_written_again(tmp_path: Path) -> Non
 
     async def use(store: ArtifactStore) -> None:
         for _ in range(2):
-            await store.put(LARGE, "text/plain")
+            await store.put(LARGER, "text/plain")
             inodes.append(object_files(tmp_path)[0].stat().st_ino)
 
     in_store(tmp_path, use)
@@ -191,33 +190,39 @@ def test_content_above_the_readers_limit_is_refused(tmp_path: Path, data: bytes)
 
 def test_stat_tells_what_is_known_without_reading(tmp_path: Path) -> None:
     async def use(store: ArtifactStore) -> None:
-        ref = await store.put(LARGE, "image/png", "picture.png")
+        ref = await store.put(LARGER, "image/png", "picture.png")
         object_files(tmp_path)[0].unlink()
         info = await store.stat(ref)
-        assert (info.id, info.size, info.media_type) == (ref.id, len(LARGE), "image/png")
+        assert (info.id, info.size, info.media_type) == (ref.id, len(LARGER), "image/png")
         assert info.created > 0
 
     in_store(tmp_path, use)
 
 
 def damage_row(folder: Path) -> None:
-    connection = sqlite3.connect(folder / "artifacts.db")
-    with connection:
-        connection.execute("UPDATE artifacts SET content = CAST('a smaLl thing' AS BLOB)")
-    connection.close()
+    change_rows(folder, "UPDATE objects SET content = zeroblob(length(content))")
+
+
+def damage_segment(folder: Path) -> None:
+    (path,) = (folder / "segments").glob("*.seg")
+    change_bytes(path, 100)
 
 
 def flip_a_bit(folder: Path) -> None:
     (path,) = object_files(folder)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.chmod(0o600)
-    path.write_bytes(data)
+    change_bytes(path, path.stat().st_size // 2)
+
+
+def change_bytes(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
 
 
 def cut_short(folder: Path) -> None:
     (path,) = object_files(folder)
-    path.chmod(0o600)
     os.truncate(path, 1000)
 
 
@@ -225,12 +230,19 @@ def delete(folder: Path) -> None:
     object_files(folder)[0].unlink()
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
 @pytest.mark.parametrize(
     ("data", "harm"),
-    [(SMALL, damage_row), (LARGE, flip_a_bit), (LARGE, cut_short), (LARGE, delete)],
+    [
+        (SMALL, damage_row),
+        (LARGE, damage_segment),
+        (LARGER, flip_a_bit),
+        (LARGER, cut_short),
+        (LARGER, delete),
+    ],
 )
 def test_damaged_content_is_never_handed_out_and_putting_it_again_repairs_it(
-    tmp_path: Path, data: bytes, harm: Callable[[Path], None]
+    tmp_path: Path, data: bytes, harm: Callable[[Path], None], encrypted: bool
 ) -> None:
     store_folder, target = tmp_path / "store", tmp_path / "out"
 
@@ -244,7 +256,8 @@ def test_damaged_content_is_never_handed_out_and_putting_it_again_repairs_it(
         assert await store.put(data, "text/plain") == ref
         assert await store.get(ref) == data
 
-    in_store(store_folder, use)
+    in_store(store_folder, use, encrypted=encrypted)
+    assert len(object_files(store_folder)) == (data is LARGER)
 
 
 def test_failed_export_leaves_the_old_file(tmp_path: Path) -> None:
@@ -252,7 +265,7 @@ def test_failed_export_leaves_the_old_file(tmp_path: Path) -> None:
     target.write_bytes(b"before")
 
     async def use(store: ArtifactStore) -> None:
-        ref = await store.put(LARGE, "text/plain")
+        ref = await store.put(LARGER, "text/plain")
         flip_a_bit(tmp_path / "store")
         with pytest.raises(ArtifactCorrupt):
             await store.export(ref, target)
@@ -281,21 +294,14 @@ def test_uses_are_recorded_once_each(tmp_path: Path) -> None:
         await store.note_use("run-1", "walk", [("files", ref), ("files", other), ("extra", ref)])
         await store.note_use("run-1", "walk", [("files", ref)])
 
-    in_store(tmp_path, use)
+    in_store(tmp_path, use, encrypted=False)
     noted = rows(
         tmp_path,
-        "SELECT run, node, port, id, name FROM uses JOIN artifacts ON number = artifact"
-        " ORDER BY port, id",
+        "SELECT objects.key FROM uses JOIN objects ON objects.number = object WHERE output = 1",
     )
-    small, large = (f"blake3:{blake3(data).hexdigest()}" for data in (SMALL, LARGE))
-    assert noted == sorted(
-        [
-            ("run-1", "walk", "extra", small, "first.txt"),
-            ("run-1", "walk", "files", small, "first.txt"),
-            ("run-1", "walk", "files", large, ""),
-        ],
-        key=lambda row: (row[2], row[3]),
-    )
+    small, large = (blake3(data).digest() for data in (SMALL, LARGE))
+    assert sorted(noted) == sorted([(small,), (small,), (large,)])
+    assert rows(tmp_path, "SELECT key FROM steps") == [(b"step:run-1\0walk",)]
 
 
 def test_use_of_an_unknown_artifact_is_refused_with_all_that_came_with_it(tmp_path: Path) -> None:
@@ -310,36 +316,17 @@ def test_use_of_an_unknown_artifact_is_refused_with_all_that_came_with_it(tmp_pa
     assert rows(tmp_path, "SELECT COUNT(*) FROM uses") == [(0,)]
 
 
-def test_what_a_killed_process_left_is_swept_when_it_is_old(tmp_path: Path) -> None:
-    in_store(tmp_path, lambda _: asyncio.sleep(0))
-    old, young = tmp_path / "incoming" / "old", tmp_path / "incoming" / "young"
-    for leftover in (old, young):
-        leftover.write_bytes(b"half")
-    os.utime(old, (0, 0))
-    in_store(tmp_path, lambda _: asyncio.sleep(0))
-    assert list((tmp_path / "incoming").iterdir()) == [young]
-
-
-def test_store_opens_while_another_process_moves_what_it_has_staged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_a_killed_process_left_is_swept_and_what_is_being_written_is_not(
+    tmp_path: Path,
 ) -> None:
     in_store(tmp_path, lambda _: asyncio.sleep(0))
-    incoming, listed = tmp_path / "incoming", Path.iterdir
-    old = incoming / "old"
-    for staged in (incoming / "a", old, incoming / "z"):
-        staged.write_bytes(b"half")
-    os.utime(old, (0, 0))
-
-    def moved_once_listed(folder: Path) -> Iterator[Path]:
-        for path in listed(folder):
-            if path.parent == incoming and path != old:
-                path.replace(tmp_path / path.name)
-            yield path
-
-    monkeypatch.setattr(Path, "iterdir", moved_once_listed)
-    in_store(tmp_path, lambda _: asyncio.sleep(0))
-    assert not old.exists()
-    assert {path.name for path in tmp_path.iterdir()} >= {"a", "z"}
+    left, written = tmp_path / "incoming" / "left", tmp_path / "incoming" / "written"
+    for path in (left, written):
+        path.write_bytes(b"half")
+    with written.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        in_store(tmp_path, lambda _: asyncio.sleep(0))
+        assert list((tmp_path / "incoming").iterdir()) == [written]
 
 
 def test_store_is_for_its_owner_only(tmp_path: Path) -> None:
@@ -347,6 +334,8 @@ def test_store_is_for_its_owner_only(tmp_path: Path) -> None:
         await store.put(LARGE, "text/plain")
 
     in_store(tmp_path / "store", use)
+    for name in ("store.json", "segments/00000001.seg"):
+        assert stat.S_IMODE((tmp_path / "store" / name).stat().st_mode) == 0o600
     for folder in ("store", "store/objects", "store/incoming"):
         assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o700
 
@@ -373,23 +362,24 @@ def failing_at(
 
 
 @pytest.mark.parametrize(
-    ("name", "call"), [("fsync", 1), ("fsync", 2), ("replace", 1), ("replace", 2), ("mkdir", 1)]
+    ("name", "call"),
+    [("fdatasync", 1), ("pwrite", 1), ("pwrite", 5), ("replace", 1), ("mkdir", 1), ("fsync", 1)],
 )
 def test_large_put_that_fails_at_any_step_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, call: int
 ) -> None:
     async def use(store: ArtifactStore) -> None:
         with failing_at(monkeypatch, name, call), pytest.raises(DiskFull):
-            await store.put(LARGE, "text/plain")
+            await store.put(LARGER, "text/plain")
         with pytest.raises(ArtifactMissing):
-            await store.get(f"blake3:{blake3(LARGE).hexdigest()}")
+            await store.get(f"blake3:{blake3(LARGER).hexdigest()}")
 
     in_store(tmp_path, use)
     assert object_files(tmp_path) == []
     assert nothing_is_left_coming_in(tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"s" * INLINE_LIMIT, LARGE * 4])
+@pytest.mark.parametrize("data", [RANDOM[: INLINE_LIMIT - 9], RANDOM[: INLINE_LIMIT * 4]])
 def test_full_disk_is_told_and_what_was_acknowledged_stays(tiny_disk: Path, data: bytes) -> None:
     async def use(store: ArtifactStore) -> None:
         kept: list[ArtifactRef] = []
