@@ -46,7 +46,11 @@ def table(area: str, rows: list[dict[str, object]]) -> str:
 
 
 def main() -> None:
-    scripts = sorted(path for path in HERE.glob("*.py") if path.name != "all.py")
+    scripts = sorted(
+        path
+        for path in HERE.glob("*.py")
+        if path.name != "all.py" and not path.name.startswith("workflow_")  # workflow.py has them
+    )
     kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, {kernel}, "

@@ -15,7 +15,7 @@ from symphony.commons.values import Value
 from symphony.execution import NodeStarted, NodeState, RunFinished, RunState
 from symphony.extensions import FolderMissing, RequirementMissing
 from symphony.operators import operator
-from symphony.pit.tracker import RunExists
+from symphony.pit.tracker import NodeMissing, RunEnded, RunExists
 from symphony.sdk import BadManifest
 from symphony.workflow import Workflow, loads
 
@@ -211,3 +211,43 @@ def test_secret_never_reaches_the_journal(tmp_path: Path) -> None:
     for path in tmp_path.rglob("*"):
         if path.is_file():
             assert b"hunter2" not in path.read_bytes(), path
+
+
+def test_run_is_paused_and_goes_on_and_its_results_are_taken_over(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    @operator("test.count")
+    def count(value: int) -> int:
+        calls.append(value)
+        return value + 1
+
+    document = """{
+      "symphony": 1, "id": "counted",
+      "nodes": [
+        {"id": "n", "kind": "input", "schema": {"type": "integer"}},
+        {"id": "a", "kind": "operator", "use": "test.count"},
+        {"id": "b", "kind": "operator", "use": "test.count"},
+        {"id": "out", "kind": "output"}
+      ],
+      "edges": [
+        {"from": "n", "to": "a.value"}, {"from": "a", "to": "b.value"}, {"from": "b", "to": "out"}
+      ]
+    }"""
+
+    async def main() -> None:
+        async with symphony.open(tmp_path, operators=[count], logging__file=False) as house:
+            run = await house.run(loads(document), {"n": 1}, run_id="first")
+            run.pause()
+            run.resume()
+            assert (await run.result()).nodes["out"].outputs == {"value": 3}
+            again = await house.rerun("first", anew=["b"])
+            status = await again.result()
+            assert status.again == "first"
+            assert status.nodes["a"].state is NodeState.CACHED
+            assert calls == [1, 2, 2]
+            with pytest.raises(NodeMissing):
+                await house.rerun("first", anew=["c"])
+            with pytest.raises(RunEnded):
+                await (await house.resume("first")).result()
+
+    asyncio.run(main())

@@ -11,20 +11,34 @@ from symphony.execution import (
     SCHEMA_VERSION,
     CorruptEvent,
     Event,
+    NodeCached,
     NodeCancelled,
     NodeFailed,
     NodeFinished,
+    NodeRecovering,
+    NodeRetried,
+    NodeRetrying,
+    NodesAdded,
     NodeSkipped,
+    NodesQueued,
     NodeStarted,
+    NodeWaiting,
     Recorded,
     RunCancelling,
+    RunContinued,
     RunCreated,
     RunFinished,
+    RunLimited,
+    RunPaused,
+    RunResumed,
     RunStarted,
     RunState,
+    RunWaiting,
     UnknownEvent,
     decode,
+    decode_turn,
     encode,
+    encode_turn,
     kind_of,
 )
 
@@ -43,6 +57,21 @@ FAILED = (
     '{"kind":"node.failed","node":"a","attempt":2,"error":{"code":"engines.timeout",'
     '"message":"It took too long.","category":"timeout","hint":"Wait.","facts":{"s":1}}}'
 )
+BRIEF = ErrorRecord("x.y", "No.")
+RETRYING = (
+    '{"kind":"node.retrying","node":"a","attempt":2,"error":{"code":"x.y","message":"No."},'
+    '"due_at":8.5}'
+)
+RECOVERING = (
+    '{"kind":"node.recovering","node":"a","attempt":2,"error":{"code":"x.y","message":"No."},'
+    '"by":"b"}'
+)
+WAITING = (
+    '{"kind":"node.waiting","node":"a","attempt":1,"prompt":"Go on?","context":[1],'
+    '"schema":{"type":"boolean"},"due_at":9.5,"doubtful":true}'
+)
+CACHED = '{"kind":"node.cached","node":"a","outputs":{"value":1},"source":"r0"}'
+ADDED = '{"kind":"nodes.added","node":"m","body":1,"start":0,"count":2,"total":3}'
 #: What version 1 has written, byte for byte: these must be readable for ever.
 WRITTEN: list[tuple[Event, str]] = [
     (RunCreated("r1", "hello", "Hello", "1.0.0", "ab", ("a", "b"), {"folder": "."}), CREATED),
@@ -53,6 +82,18 @@ WRITTEN: list[tuple[Event, str]] = [
     (NodeSkipped("b", "a"), '{"kind":"node.skipped","node":"b","because":"a"}'),
     (NodeCancelled("b"), '{"kind":"node.cancelled","node":"b"}'),
     (RunCancelling("Ctrl-C"), '{"kind":"run.cancelling","reason":"Ctrl-C"}'),
+    (NodesQueued(("a", "b")), '{"kind":"nodes.queued","nodes":["a","b"]}'),
+    (NodeRetrying("a", 2, BRIEF, 8.5), RETRYING),
+    (NodeRecovering("a", 2, BRIEF, "b"), RECOVERING),
+    (NodeWaiting("a", 1, "Go on?", [1], {"type": "boolean"}, 9.5, True), WAITING),
+    (NodeCached("a", {"value": 1}, "r0"), CACHED),
+    (NodeRetried("a", ("b",)), '{"kind":"node.retried","node":"a","again":["b"]}'),
+    (NodesAdded("m", 1, 0, 2, 3), ADDED),
+    (RunPaused("lunch"), '{"kind":"run.paused","reason":"lunch"}'),
+    (RunContinued(), '{"kind":"run.continued"}'),
+    (RunWaiting(), '{"kind":"run.waiting"}'),
+    (RunLimited(3), '{"kind":"run.limited","concurrency":3}'),
+    (RunResumed(("a",), "cd"), '{"kind":"run.resumed","nodes":["a"],"fingerprint":"cd"}'),
     (RunFinished(RunState.CANCELLED), '{"kind":"run.finished","state":"cancelled"}'),
 ]
 
@@ -76,6 +117,25 @@ def test_no_kind_is_forgotten_above() -> None:
 @given(histories())
 def test_what_is_recorded_comes_back(history: list[Recorded]) -> None:
     assert [decode(encode(record)) for record in history] == history
+
+
+@settings(max_examples=25, deadline=None)
+@given(histories(), st.data())
+def test_turns_come_back_and_one_cut_anywhere_is_never_another(
+    history: list[Recorded], data: st.DataObject
+) -> None:
+    turn = history[data.draw(st.integers(0, len(history) - 1)) :]
+    whole = encode_turn(turn)
+    assert decode_turn(turn[0].seq, whole) == turn
+    with pytest.raises(CorruptEvent):
+        decode_turn(1, whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+
+def test_turn_of_a_newer_version_is_refused_by_name() -> None:
+    with pytest.raises(UnknownEvent, match="format 2"):
+        decode_turn(1, b'[2,[1.0,{"kind":"run.started"}]]')
+    with pytest.raises(UnknownEvent, match=r"the kind 'run\.dreaming'"):
+        decode_turn(1, b'[1,[1.0,{"kind":"run.started"}],[1.0,{"kind":"run.dreaming"}]]')
 
 
 def written(event: str, version: int = SCHEMA_VERSION) -> bytes:

@@ -89,6 +89,15 @@ def test_a_clock_that_was_set_back_does_no_harm() -> None:
     assert (progress.elapsed_s, progress.rate, progress.eta_s) == (0.0, 0.0, None)
 
 
+def test_estimates_weigh_nodes_and_the_pace_of_the_run_corrects_them() -> None:
+    seconds = {"a": 1.0, "b": 3.0, "c": 4.0, "d": 8.0}
+    progress = Progress.of(fold(recorded(*HALF)), 1010.0, {"c": 0.5}, seconds)
+    assert progress.fraction == pytest.approx((1 + 3 + 2) / 16)
+    assert progress.eta_s == pytest.approx((2 + 8) * 8 / 6)
+    unknown = Progress.of(fold(recorded(*HALF)), 1010.0, None, {"a": 2.0})
+    assert unknown.fraction == 0.5
+
+
 @settings(max_examples=25, deadline=None)
 @given(histories(), st.dictionaries(st.sampled_from("abc"), st.floats(-1, 2)))
 def test_a_run_never_goes_back(history: list[Recorded], fractions: dict[str, float]) -> None:

@@ -35,6 +35,7 @@ def test_an_end_can_be_reached_from_everywhere_and_is_one() -> None:
     assert {RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED} == RUN_ENDED
     assert {
         NodeState.COMPLETED,
+        NodeState.CACHED,
         NodeState.FAILED,
         NodeState.SKIPPED,
         NodeState.CANCELLED,

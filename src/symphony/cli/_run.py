@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -56,13 +57,17 @@ def run(file: Path, given: tuple[str, ...], out: Path | None, as_json: bool) -> 
 
     Ctrl-C cancels the run in order, and keeps what is done; a second one stops at once.
     """
+    return perform(load(file), given, base=file.absolute().parent, out=out, as_json=as_json)
+
+
+def perform(
+    workflow: Workflow, given: Sequence[str], *, base: Path, out: Path | None, as_json: bool
+) -> int:
+    """Run a workflow with inputs as they are typed, and show it; returns the exit code."""
     if out is not None:
         require(RESULTS_FOLDER, out.absolute(), subject="--out")
-    workflow = load(file)
     values = dict(_parsed(workflow, each) for each in given)
-    results = asyncio.run(
-        _perform(workflow, values, base=file.absolute().parent, out=out and out.absolute())
-    )
+    results = asyncio.run(_perform(workflow, values, base=base, out=out and out.absolute()))
     if as_json:
         write_json(results)
     else:

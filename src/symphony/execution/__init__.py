@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from symphony.execution._body import Body, BodyContext, NodeTiming
-from symphony.execution._codec import SCHEMA_VERSION, decode, encode
+from symphony.execution._codec import SCHEMA_VERSION, decode, decode_turn, encode, encode_turn
+from symphony.execution._commands import NODE_COMMANDS, RUN_COMMANDS
 from symphony.execution._errors import (
     CorruptEvent,
     ExecutionError,
@@ -11,19 +12,33 @@ from symphony.execution._errors import (
     UnknownEvent,
 )
 from symphony.execution._events import (
+    STATE_AFTER,
     Event,
+    NodeCached,
     NodeCancelled,
     NodeFailed,
     NodeFinished,
+    NodeRecovering,
+    NodeRetried,
+    NodeRetrying,
+    NodesAdded,
     NodeSkipped,
+    NodesQueued,
     NodeStarted,
+    NodeWaiting,
     Recorded,
     RunCancelling,
+    RunContinued,
     RunCreated,
     RunFinished,
+    RunLimited,
+    RunPaused,
+    RunResumed,
     RunStarted,
+    RunWaiting,
     kind_of,
 )
+from symphony.execution._names import inner_names, prefixes
 from symphony.execution._progress import Progress
 from symphony.execution._states import (
     NODE_ENDED,
@@ -34,38 +49,59 @@ from symphony.execution._states import (
     RunState,
 )
 from symphony.execution._status import NodeStatus, RunStatus, fold
+from symphony.execution._stepping import rest_of
 
 __all__ = (
+    "NODE_COMMANDS",
     "NODE_ENDED",
     "NODE_TRANSITIONS",
+    "RUN_COMMANDS",
     "RUN_ENDED",
     "RUN_TRANSITIONS",
     "SCHEMA_VERSION",
+    "STATE_AFTER",
     "Body",
     "BodyContext",
     "CorruptEvent",
     "Event",
     "ExecutionError",
     "ImpossibleEvent",
+    "NodeCached",
     "NodeCancelled",
     "NodeFailed",
     "NodeFinished",
+    "NodeRecovering",
+    "NodeRetried",
+    "NodeRetrying",
     "NodeSkipped",
     "NodeStarted",
     "NodeState",
     "NodeStatus",
     "NodeTiming",
+    "NodeWaiting",
+    "NodesAdded",
+    "NodesQueued",
     "Progress",
     "Recorded",
     "RunCancelling",
+    "RunContinued",
     "RunCreated",
     "RunFinished",
+    "RunLimited",
+    "RunPaused",
+    "RunResumed",
     "RunStarted",
     "RunState",
     "RunStatus",
+    "RunWaiting",
     "UnknownEvent",
     "decode",
+    "decode_turn",
     "encode",
+    "encode_turn",
     "fold",
+    "inner_names",
     "kind_of",
+    "prefixes",
+    "rest_of",
 )

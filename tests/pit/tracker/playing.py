@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from symphony.commons.clock import Clock, SystemClock
 from symphony.commons.errors import Category, SymphonyError
 from symphony.commons.values import Value
-from symphony.execution import BodyContext, Event, Recorded, RunStatus
+from symphony.execution import (
+    BodyContext,
+    Event,
+    NodeStatus,
+    Recorded,
+    RunStatus,
+    decode_turn,
+    encode_turn,
+)
 from symphony.pit.artifacts import ArtifactStore, open_store
 from symphony.pit.tracker import (
     Journal,
+    Manner,
     NodeProgress,
     NodeTask,
     Observer,
     RunControl,
     open_journal,
     perform,
+    resume,
 )
-from symphony.workflow import Edge, Node, NodeId, NodeKind, PortRef, Workflow
+from symphony.workflow import Edge, EdgeKind, Node, NodeId, NodeKind, PortRef, Workflow
 
 Function = Callable[[Mapping[str, Value], BodyContext], Awaitable[Mapping[str, Value]]]
 
@@ -35,18 +46,28 @@ def source(name: str, **fields: Value) -> Node:
     return Node(NodeId(name), NodeKind.INPUT, **fields)  # type: ignore[arg-type]  # as given
 
 
-def sink(name: str, schema: dict[str, Value] | None = None) -> Node:
-    return Node(NodeId(name), NodeKind.OUTPUT, schema=schema or {})
+def sink(id_: str, schema: dict[str, Value] | None = None, name: str = "") -> Node:
+    return Node(NodeId(id_), NodeKind.OUTPUT, schema=schema or {}, name=name)
 
 
-def workflow(nodes: list[Node], *edges: str) -> Workflow:
-    """Edges are spelled "a -> b.port"."""
-    pairs = [edge.split(" -> ") for edge in edges]
-    return Workflow(
-        "test",
-        tuple(nodes),
-        tuple(Edge(PortRef.parse(start), PortRef.parse(end)) for start, end in pairs),
-    )
+def node(name: str, kind: NodeKind, **fields: object) -> Node:
+    return Node(NodeId(name), kind, **fields)  # type: ignore[arg-type]  # as given
+
+
+def edge(spelled: str, **fields: object) -> Edge:
+    start, end = spelled.split(" -> ")
+    return Edge(PortRef.parse(start), PortRef.parse(end), **fields)  # type: ignore[arg-type]
+
+
+def after(spelled: str, when: str = "") -> Edge:
+    """A control edge."""
+    return edge(spelled, kind=EdgeKind.CONTROL, when=when)
+
+
+def workflow(nodes: list[Node], *edges: str | Edge, **inner: Workflow) -> Workflow:
+    """Edges are spelled "a -> b.port"; `inner` are the workflows that nodes may use."""
+    made = tuple(edge(each) if isinstance(each, str) else each for each in edges)
+    return Workflow("test", tuple(nodes), made, workflows=inner)
 
 
 class Functions:
@@ -119,6 +140,7 @@ class Stage:
     journal: Journal
     heard: list[Recorded | NodeProgress] = field(default_factory=list)
     clock: Clock = field(default_factory=SystemClock)
+    waiting: list[tuple[Callable[[Event], bool], asyncio.Event]] = field(default_factory=list)
 
     async def play(
         self,
@@ -130,6 +152,8 @@ class Stage:
         concurrency: int = 4,
         control: RunControl | None = None,
         observer: Observer | None = None,
+        manner: Manner | None = None,
+        again: tuple[str, Mapping[str, NodeStatus]] | None = None,
     ) -> RunStatus:
         return await perform(
             workflow,
@@ -139,10 +163,57 @@ class Stage:
             journal=self.journal,
             store=self.store,
             concurrency=concurrency,
-            observer=observer or self.heard.append,
+            observer=observer or self.hear,
             clock=self.clock,
             control=control,
+            manner=manner,
+            again=again,
         )
+
+    async def go_on(
+        self,
+        functions: Mapping[str, Function] | None = None,
+        *,
+        run_id: str = "run-1",
+        concurrency: int = 4,
+        control: RunControl | None = None,
+        workflow: Workflow | None = None,
+    ) -> RunStatus:
+        return await resume(
+            run_id,
+            engine=Functions(functions or {}),
+            journal=self.journal,
+            store=self.store,
+            concurrency=concurrency,
+            observer=self.hear,
+            clock=self.clock,
+            control=control,
+            workflow=workflow,
+        )
+
+    def cut_off(self, count: int, run_id: str = "run-1", new_id: str = "cut") -> None:
+        """Make a run of the first `count` events of another, as if its process had died then."""
+        with closing(sqlite3.connect(self.folder / "runs.db")) as db, db:
+            db.execute(
+                "INSERT INTO runs (run, fingerprint) SELECT ?, fingerprint FROM runs WHERE run = ?",
+                (new_id, run_id),
+            )
+            rows = db.execute("SELECT seq, body FROM turns WHERE run = ? ORDER BY seq", (run_id,))
+            events = [each for seq, body in rows for each in decode_turn(seq, body)][:count]
+            row = (new_id, 1, count, "running", encode_turn(events))
+            db.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?)", row)
+
+    def hear(self, news: Recorded | NodeProgress) -> None:
+        self.heard.append(news)
+        for happens, happened in self.waiting:
+            if isinstance(news, Recorded) and happens(news.event):
+                happened.set()
+
+    async def until(self, happens: Callable[[Event], bool]) -> None:
+        """Return soon after the first event from now on of which this is true."""
+        happened = asyncio.Event()
+        self.waiting.append((happens, happened))
+        await asyncio.wait_for(happened.wait(), 5)
 
     @property
     def events(self) -> list[Event]:
@@ -152,7 +223,7 @@ class Stage:
 @asynccontextmanager
 async def open_stage(folder: Path) -> AsyncIterator[Stage]:
     async with (
-        open_store(folder / "artifacts") as store,
+        open_store(folder / "artifacts", cache_bytes=0) as store,
         open_journal(folder / "runs.db") as journal,
     ):
         yield Stage(folder, store, journal)

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import gc
-import sqlite3
 import tracemalloc
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from symphony.execution import (
     BodyContext,
     RunState,
 )
+from symphony.pit.artifacts import open_blocking_store, outputs_of
 
 BIG = "x" * 5000
 
@@ -132,12 +131,12 @@ def test_every_artifact_handed_out_is_recorded_as_used(tmp_path: Path) -> None:
         ]
 
     on_stage(tmp_path, act)
-    with closing(sqlite3.connect(tmp_path / "artifacts" / "artifacts.db")) as connection:
-        uses = connection.execute("SELECT run, node, port, name FROM uses ORDER BY port").fetchall()
-    assert uses == [
-        ("run-1", "w", "big", "w.big.json"),
-        ("run-1", "w", "page", "b.txt"),
-        ("run-1", "w", "value", "a.txt"),
+    with open_blocking_store(tmp_path / "artifacts") as store:
+        outputs = outputs_of(store, "run-1")
+    assert sorted((each.node, each.port, each.name) for each in outputs) == [
+        ("w", "big", "w.big.json"),
+        ("w", "page", "b.txt"),
+        ("w", "value", "a.txt"),
     ]
 
 

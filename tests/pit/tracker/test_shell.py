@@ -203,7 +203,7 @@ def test_long_chain_of_short_bodies_lets_the_loop_turn(tmp_path: Path) -> None:
         control = RunControl()
 
         def observe(heard: Recorded | NodeProgress) -> None:
-            if isinstance(heard, Recorded) and heard.event == NodeStarted("n0", 1):
+            if isinstance(heard, Recorded) and heard.event == NodeStarted("n5", 1):
                 asyncio.get_running_loop().call_soon(control.cancel)
 
         status = await stage.play(plan, observer=observe, control=control)

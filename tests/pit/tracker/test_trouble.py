@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -115,7 +116,7 @@ def test_full_disk_under_the_store_fails_the_node_alone(tmp_path: Path, tiny_dis
     plan = workflow([operator("a", "big"), operator("b")])
 
     async def act(stage: Stage) -> None:
-        status = await stage.play(plan, {"big": gives("x" * 3_000_000)})
+        status = await stage.play(plan, {"big": gives(os.urandom(3_000_000).hex())})
         assert states(status) == {"a": "failed", "b": "completed"}
         error = status.nodes["a"].error
         assert error is not None

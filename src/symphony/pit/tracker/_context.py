@@ -46,11 +46,13 @@ class Surroundings:
 class NodeContext:
     """The `BodyContext` of one attempt at one node."""
 
+    __slots__ = ("_attempt", "_ended", "_latest", "_node", "_report_due", "_run")
+
     def __init__(self, node: str, attempt: int, run: Surroundings) -> None:
         self._node = node
         self._attempt = attempt
         self._run = run
-        self._latest = NodeProgress(node, 0.0, 0.0)
+        self._latest: NodeProgress | None = None
         self._report_due = False
         self._ended = False
 
@@ -80,7 +82,7 @@ class NodeContext:
     def _report(self) -> None:
         # Before the look at `_latest`: what comes after it is due again.
         self._report_due = False
-        if not self._ended:
+        if not self._ended and self._latest is not None:
             self._run.observer(self._latest)
 
     def log(self, level: str, message: str, **facts: Value) -> None:

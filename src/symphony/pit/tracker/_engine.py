@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from symphony.commons.values import Value
 from symphony.execution import BodyContext
 from symphony.workflow import Node
 
 
-@dataclass(frozen=True, slots=True)
-class NodeTask:
+class NodeTask(msgspec.Struct, frozen=True, gc=False):
     """One attempt at a node. `inputs` holds, by port, what edges and parameters give; ports that
-    neither feeds are missing."""
+    neither feeds are missing. `path` is the node's name in the run, if others are around it."""
 
     run_id: str
     node: Node
     attempt: int
     inputs: Mapping[str, Value]
+    path: str = ""
 
 
 class Engine(Protocol):
