@@ -242,7 +242,7 @@ def _check_books(house: _House) -> None:
 def _check_queue(subscription: Subscription) -> None:
     queue = subscription.queue
     assert subscription.queued_frames == sum(waiting.frames for waiting in queue)
-    assert subscription.queued_size == sum(len(waiting.run) for waiting in queue)
+    assert subscription.queued_size == sum(len(waiting.run) - waiting.at for waiting in queue)
     assert not queue or subscription.frames <= 0 or subscription.size <= 0
     if subscription.policy in (Policy.DROP_NEWEST, Policy.DROP_OLDEST):
         assert subscription.queued_frames <= subscription.window_frames

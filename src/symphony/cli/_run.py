@@ -11,8 +11,10 @@ import click
 import msgspec
 
 from symphony.app import Results, Run, collect, open_symphony
+from symphony.cli._answers import answer, parsed_answers
 from symphony.cli._interrupts import on_interrupt
 from symphony.cli._messages import error_lines, write_json
+from symphony.cli._options import run_options
 from symphony.cli._progress import Spectator, format_seconds, watching
 from symphony.commons.errors import EXIT_CODES, EXIT_OK, EXIT_RUN_FAILED, Category
 from symphony.commons.files import existing_part
@@ -45,29 +47,38 @@ RESULTS_FOLDER = all_of(
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "-i", "--input", "given", multiple=True, metavar="NAME=VALUE", help="Give an input its value."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Where to copy the outputs that are files."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def run(file: Path, given: tuple[str, ...], out: Path | None, as_json: bool) -> int:
+@run_options
+def run(
+    file: Path, inputs: Sequence[str], answers: Sequence[str], out: Path | None, as_json: bool
+) -> int:
     """Run the workflow in FILE and show where its results lie.
 
-    Ctrl-C cancels the run in order, and keeps what is done; a second one stops at once.
+    A node that waits for a person asks on stderr and takes a line of stdin, unless --answer gives
+    it its value. Ctrl-C cancels the run in order, and keeps what is done; a second one stops at
+    once.
     """
-    return perform(load(file), given, base=file.absolute().parent, out=out, as_json=as_json)
+    base = file.absolute().parent
+    return perform(load(file), inputs, answers, base=base, out=out, as_json=as_json)
 
 
 def perform(
-    workflow: Workflow, given: Sequence[str], *, base: Path, out: Path | None, as_json: bool
+    workflow: Workflow,
+    inputs: Sequence[str],
+    answers: Sequence[str],
+    *,
+    base: Path,
+    out: Path | None,
+    as_json: bool,
 ) -> int:
-    """Run a workflow with inputs as they are typed, and show it; returns the exit code."""
+    """Run a workflow with inputs and answers as they are typed, and show it; returns the exit
+    code."""
     if out is not None:
         require(RESULTS_FOLDER, out.absolute(), subject="--out")
-    values = dict(_parsed(workflow, each) for each in given)
-    results = asyncio.run(_perform(workflow, values, base=base, out=out and out.absolute()))
+    values = dict(_parsed(workflow, each) for each in inputs)
+    prepared = parsed_answers(answers)
+    results = asyncio.run(
+        _perform(workflow, values, base=base, out=out and out.absolute(), answers=prepared)
+    )
     if as_json:
         write_json(results)
     else:
@@ -85,7 +96,12 @@ def _parsed(workflow: Workflow, text: str) -> tuple[str, Value]:
 
 
 async def _perform(
-    workflow: Workflow, inputs: dict[str, Value], *, base: Path, out: Path | None
+    workflow: Workflow,
+    inputs: dict[str, Value],
+    *,
+    base: Path,
+    out: Path | None,
+    answers: dict[str, str],
 ) -> Results:
     async with open_symphony() as symphony:
         with watching(workflow.name or workflow.id) as watch:
@@ -93,10 +109,14 @@ async def _perform(
             spectator = Spectator(watch)
             run.watch(spectator.notice)
             async with task_scope() as tasks:
-                reminder = tasks.create_task(spectator.remind())
+                beside = [
+                    tasks.create_task(spectator.remind()),
+                    tasks.create_task(answer(run, answers)),
+                ]
                 with on_interrupt(lambda: _cancel(run)):
                     status = await run.result()
-                reminder.cancel()
+                for task in beside:
+                    task.cancel()
         folder = out or symphony.home.results / run.id
         return await collect(workflow, status, symphony.store, folder)
 

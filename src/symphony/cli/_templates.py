@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from symphony.cli._messages import error_lines, write_json
+from symphony.cli._options import run_options
 from symphony.commons.files import make_folder, write_atomic
 from symphony.commons.folders import Home, find_home
 from symphony.commons.values import Value
@@ -163,21 +164,20 @@ def new(
 @templates.command()
 @click.argument("template")
 @_values
-@click.option(
-    "-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE", help="Give an input its value."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Where to copy the outputs that are files."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@run_options
 def run(
-    template: str, given: Sequence[str], inputs: Sequence[str], out: Path | None, as_json: bool
+    template: str,
+    given: Sequence[str],
+    inputs: Sequence[str],
+    answers: Sequence[str],
+    out: Path | None,
+    as_json: bool,
 ) -> int:
     """Make a workflow from TEMPLATE, run it, and show where its results lie."""
     from symphony.cli._run import perform
 
     workflow = _made(_library().load(template), given)
-    return perform(workflow, inputs, base=Path.cwd(), out=out, as_json=as_json)
+    return perform(workflow, inputs, answers, base=Path.cwd(), out=out, as_json=as_json)
 
 
 def _library() -> Library:
