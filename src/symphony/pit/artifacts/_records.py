@@ -29,14 +29,3 @@ class Header(NamedTuple):
         salt = self.salt or bytes(32)
         fields = _FIELDS.pack(_MAGIC, _FORMAT, self.epoch, self.size, self.stored, self.key, salt)
         return fields + _CRC.pack(zlib.crc32(fields))
-
-
-def read_header(data: bytes | memoryview) -> Header | None:
-    """The header that `data` begins with; None if it is none, or a damaged one."""
-    if len(data) < HEADER_SIZE or data[:4] != _MAGIC:
-        return None
-    (crc,) = _CRC.unpack_from(data, _FIELDS.size)
-    _, form, epoch, size, stored, key, salt = _FIELDS.unpack_from(data)
-    if crc != zlib.crc32(data[: _FIELDS.size]) or form != _FORMAT:
-        return None
-    return Header(epoch, size, stored, key, salt if epoch else b"")
