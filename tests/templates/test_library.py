@@ -266,7 +266,8 @@ def test_templates_in_yaml_are_read_and_their_faults_placed(shelves: Shelves) ->
 
 def test_a_page_is_filled_with_what_is_shown(shelves: Shelves) -> None:
     """Neither old versions nor files that are gone take the places of others."""
-    better: dict[str, Any] = {"name": "zebra", "description": "zebra", "metadata": {"tags": ["zebra"]}}
+    zebra = "zebra"
+    better: dict[str, Any] = {"name": zebra, "description": zebra, "metadata": {"tags": [zebra]}}
     for minor in range(3):
         shelves.put("summary", f"1.{minor}.0", **better)
     shelves.put("summary", "2.0.0", description="nothing of that")

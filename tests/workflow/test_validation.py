@@ -287,4 +287,5 @@ def test_ten_thousand_faults_are_found_in_little_time(catalog: Catalog) -> None:
     problems = validate(workflow, catalog)
     assert time.perf_counter() - start < 10  # 1.5 s on a quiet machine
     assert len(problems) == 10_000
-    assert [bool(problem.hint) for problem in problems[:4]] == [True, True, False, False]
+    assert problems[0].hint
+    assert not any(problem.hint for problem in problems[20:])

@@ -415,6 +415,8 @@ class Endpoint:
 def default_name() -> str:
     """The program's name and what tells this use of it from others."""
     program = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePath(sys.argv[0]).stem).strip("-") or "python"
+    if program == "bus":  # names that begin so are the broker's own
+        program = "bus-py"
     return f"{program}.{os.getpid()}-{secrets.token_hex(3)}"
 
 

@@ -73,6 +73,19 @@ def idle(broker: Broker) -> bool:
     return not any(each.open_requests or each.answering for each in broker.endpoints())
 
 
+def test_program_that_is_called_bus_gets_a_name_that_is_free(
+    address: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["somewhere/bus.py"])
+
+    async def main() -> None:
+        async with open_broker([address]) as broker, connect(address):
+            (endpoint,) = broker.endpoints()
+            assert endpoint.name.startswith("bus-py.")
+
+    run(main())
+
+
 # Answers.
 
 
