@@ -132,16 +132,17 @@ class Link(Sender, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        # Else uvloop keeps 64 KiB back until the turn is over, and nothing could leave early.
-        self._transport.set_write_buffer_limits(high=0)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
+        held = self._hold()
         try:
             self._receive(data)
         except IpcError as error:
             self.give_up(error)
+        if held:
+            self._let_go()
 
     def connection_lost(self, exc: Exception | None) -> None:
         why = self._goodbye

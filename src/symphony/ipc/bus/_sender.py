@@ -158,10 +158,15 @@ class Sender:
         self.correlation = correlation = self.correlation + 1
         answer = self._new_future()
         self.awaited[correlation] = (answer, deadline, topic)
+        header = PACK(size, REQ, flags, len(encoded), self.number, correlation)
         out = self._out
         if not self._scheduled:
+            if len(self.awaited) == 1 and self._transport is not None and not self._batch_delay_s:
+                # Whoever has one question open waits for its answer, and sends nothing else.
+                self._transport.write(b"".join((header, prepared, body)))
+                return answer
             self._schedule()
-        out.append(PACK(size, REQ, flags, len(encoded), self.number, correlation))
+        out.append(header)
         out.append(prepared)
         out.append(body)
         if len(out) >= self._most:
@@ -199,6 +204,22 @@ class Sender:
         body = CREDIT.pack(frames, size)
         frame = Frame(Kind.CREDIT, subscription, "", body, self.number, flags, 0, position or 0)
         self.write(encode(frame))
+
+    def _hold(self) -> bool:
+        """Gather what is sent until `_let_go`; False if it is gathered anyway."""
+        if self._scheduled or self._batch_delay_s:
+            return False
+        self._scheduled = True
+        return True
+
+    def _let_go(self) -> None:
+        """What was sent for what has come: a lone answer leaves at once, without another turn of
+        the loop; several wait for those to the next read."""
+        self._scheduled = False
+        if len(self._out) == 1:
+            self._flush()
+        elif self._out:
+            self._schedule()
 
     def _schedule(self) -> None:
         self._scheduled = True

@@ -234,6 +234,7 @@ def test_nobody_serves_it_is_known_at_once(address: str, run: Run) -> None:
                 await two.request("a", timeout_s=0)
             async with one.serve("a", lambda request: b""):
                 await two.request("a", timeout_s=0)
+            await until(lambda: broker.stats().servings == 0)
             with pytest.raises(NoResponder):
                 await two.request("a", timeout_s=0)
             assert broker.stats().dead_letters == 2
